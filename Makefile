@@ -1,0 +1,40 @@
+# Everything a contributor types. Each target makes .venv when it is missing: python3 and pip are all it needs.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: demo test check bench fmt install lock clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[test,lint]'
+	touch $@
+
+demo: $(STAMP)            ## the article's experiment in two minutes
+	$(BIN)/utsuwa demo
+
+test: $(STAMP)            ## the whole suite
+	bash scripts/test
+
+check: $(STAMP)           ## format, lint, types, layers
+	bash scripts/check
+
+fmt: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+$(VENV)/.bench: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[bench]'
+	touch $@
+
+bench: $(VENV)/.bench     ## ratios against direct and Envoy, cold starts, idle cost
+	$(BIN)/python -m benchmarks
+
+lock: $(STAMP)            ## rewrite the pins: names and versions only
+	$(BIN)/python -m pip freeze --exclude-editable | sort -f > requirements.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The port through which everything sees a cluster, its embedded adapter, and informers."""

@@ -1,0 +1,80 @@
+"""Time as a parameter.
+
+Nothing else in the source reads the machine's clock: whatever needs time takes a :class:`Clock`.
+Tests pass a :class:`LoopClock` on a virtual event loop, the simulator a clock of its own, and a
+window of a minute then passes in a millisecond.
+"""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What a part of Utsuwa may know about time."""
+
+    def now(self) -> float:
+        """Seconds since the Unix epoch; may jump when the machine's clock is set."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary start; never goes back. Use it for every interval."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait `seconds`; zero or less still lets other tasks run."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> float:
+        """Seconds since the Unix epoch."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary start."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait on the running loop."""
+        await asyncio.sleep(max(0.0, seconds))
+
+    def pause(self, seconds: float) -> None:
+        """Block the calling thread. For the command line and the supervisor, never on a loop."""
+        time.sleep(seconds)
+
+
+class LoopClock:
+    """A clock that is the running loop's own time, shifted: virtual wherever the loop is."""
+
+    def __init__(self, epoch: float = 1_700_000_000.0) -> None:
+        self._epoch = epoch
+
+    def now(self) -> float:
+        """Seconds since the Unix epoch, beginning at `epoch` when the loop's time is 0."""
+        return self._epoch + asyncio.get_running_loop().time()
+
+    def monotonic(self) -> float:
+        """The loop's time in seconds."""
+        return asyncio.get_running_loop().time()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait on the running loop."""
+        await asyncio.sleep(max(0.0, seconds))
+
+
+def rfc3339(timestamp: float) -> str:
+    """`timestamp` (Unix seconds) as Kubernetes writes times: UTC, whole seconds."""
+    return datetime.fromtimestamp(int(timestamp), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_rfc3339(text: str) -> float:
+    """Unix seconds of an RFC 3339 time.
+
+    Raises:
+        ValueError: `text` is not such a time.
+    """
+    return datetime.fromisoformat(text).timestamp()

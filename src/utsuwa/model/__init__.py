@@ -1,0 +1,1 @@
+"""What the objects are: kinds, names, labels, defaults, validation, conditions. Pure."""

@@ -1,0 +1,174 @@
+"""The words spoken over the link between control and gateway (design: the link).
+
+One unix socket, frames of :mod:`utsuwa.kit.framing`, each body one of the tagged structs below.
+Control listens, the gateway dials and says :class:`Hello`; control answers with a
+:class:`Snapshot`, then :class:`Delta`; the gateway acknowledges each version once every request
+that arrives from then on is served by it. When the link is lost the gateway serves on with what
+it has and dials again; the next snapshot replaces the whole table, without disturbing requests on
+endpoints that are in both.
+"""
+
+import msgspec
+
+RevisionName = str
+"""`namespace/name` of a Revision."""
+
+
+class Probe(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How to see that an endpoint answers: `tcp` (connect) or `http` (GET path, 200-399)."""
+
+    kind: str = "tcp"
+    path: str = "/"
+    headers: tuple[tuple[str, str], ...] = ()
+    port: int = 0
+    """Port to probe; 0 is the endpoint's own."""
+
+
+class Endpoint(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One pod of a revision, known by its uid for as long as it lives."""
+
+    uid: str
+    host: str
+    port: int
+    ready: bool = False
+    """Control has seen it ready. Until then the gateway probes it itself, and uses it at once
+    when it answers."""
+    draining: bool = False
+    """Give it no new request; say :class:`Drained` when its last one has ended."""
+
+
+class RevisionTable(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the gateway must know of a revision. Times in seconds, 0 is off."""
+
+    name: RevisionName
+    concurrency: int = 0
+    """containerConcurrency: hard limit of requests in flight per endpoint; 0 is none."""
+    timeout: float = 300.0
+    response_start_timeout: float = 0.0
+    idle_timeout: float = 0.0
+    protocol: str = "http1"
+    probe: Probe = Probe()
+    endpoints: tuple[Endpoint, ...] = ()
+    unavailable: str = ""
+    """When not empty: no pod of this revision can start, and why. Requests that wait get 503."""
+
+
+class Split(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A share of a host's requests. Percents of one host add up to 100."""
+
+    revision: RevisionName
+    percent: int = 100
+    headers: tuple[tuple[str, str], ...] = ()
+    """Set on the request to the pod."""
+
+
+class HostTable(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where requests of one host (lower case, no port) go."""
+
+    host: str
+    splits: tuple[Split, ...]
+    route: str = ""
+    """`namespace/name` of the Route."""
+    tag: str = ""
+
+
+# --- control to gateway -------------------------------------------------------------------------
+
+
+class Snapshot(msgspec.Struct, tag="snapshot", frozen=True):
+    """The whole table. `epoch` names this run of control: versions count within it."""
+
+    epoch: str
+    version: int
+    hosts: tuple[HostTable, ...]
+    revisions: tuple[RevisionTable, ...]
+
+
+class Delta(msgspec.Struct, tag="delta", frozen=True, omit_defaults=True):
+    """What changed since `version - 1`: whole entries replace those of the same name."""
+
+    version: int
+    hosts: tuple[HostTable, ...] = ()
+    revisions: tuple[RevisionTable, ...] = ()
+    removed_hosts: tuple[str, ...] = ()
+    removed_revisions: tuple[RevisionName, ...] = ()
+
+
+# --- gateway to control -------------------------------------------------------------------------
+
+
+class Hello(msgspec.Struct, tag="hello", frozen=True, omit_defaults=True):
+    """First word of a gateway."""
+
+    gateway: str
+    """Unique per gateway process, such as `gateway-0-4711`."""
+    pid: int = 0
+
+
+class Ack(msgspec.Struct, tag="ack", frozen=True):
+    """Every request from now on is served by the table of `epoch` at `version`."""
+
+    epoch: str
+    version: int
+
+
+class Wake(msgspec.Struct, tag="wake", frozen=True):
+    """A first request came for a revision that was idle (`spec/autoscaling.md` §2.3): sent at
+    once. Stands for a statistic of concurrency 1, count 1 at `time`."""
+
+    revision: RevisionName
+    time: float
+    path: str = ""
+    client: str = ""
+
+
+class RevisionStats(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One revision's figures for one whole second of wall time, exact and time-weighted."""
+
+    revision: RevisionName
+    concurrency: float
+    """Average number of requests inside (in flight and waiting), over the part of the second for
+    which the revision was in use; the request told by :class:`Wake` is deducted once."""
+    requests: float
+    """Requests that arrived, likewise deducted."""
+    in_flight: int = 0
+    """At the end of the second, on pods."""
+    waiting: int = 0
+    """At the end of the second, held."""
+    completed: int = 0
+    """Answers that ended in this second, by class below."""
+    status: tuple[int, int, int, int, int, int] = (0, 0, 0, 0, 0, 0)
+    """Ended in this second with 1xx, 2xx, 3xx, 4xx, 5xx, and by the client leaving (499)."""
+    platform_errors: int = 0
+    """Answers made by the gateway itself (502, 503, 504) among them."""
+    latency: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """p50, p95 and p99 in seconds of those that ended."""
+
+
+class Stats(msgspec.Struct, tag="stats", frozen=True):
+    """Once a second, just after the second `second` (Unix, whole) has ended; only revisions in
+    use, and each once more with 0 when it has become idle (`spec/autoscaling.md` §2.3)."""
+
+    second: int
+    revisions: tuple[RevisionStats, ...]
+
+
+class EndpointUp(msgspec.Struct, tag="up", frozen=True):
+    """The gateway's own probe found the endpoint answering."""
+
+    revision: RevisionName
+    uid: str
+
+
+class Drained(msgspec.Struct, tag="drained", frozen=True):
+    """No request is left on a draining endpoint, and none will come."""
+
+    revision: RevisionName
+    uid: str
+
+
+ToGateway = Snapshot | Delta
+ToControl = Hello | Ack | Wake | Stats | EndpointUp | Drained
+
+to_gateway = msgspec.msgpack.Decoder(ToGateway)
+to_control = msgspec.msgpack.Decoder(ToControl)
