@@ -17,6 +17,9 @@ from utsuwa.model.kinds import Kind
 
 _log = get_logger(__name__)
 
+Documents: TypeAlias = list[Document]
+"""Spelled here: inside the class, `list` is a method."""
+
 ChangeHandler: TypeAlias = Callable[[Document | None, Document | None], None]
 """Called with (old, new): old is None for an added object, new is None for a removed one."""
 
@@ -66,7 +69,7 @@ class Informer:
         """The object at `key`, or None."""
         return self._objects.get(key)
 
-    def list(self, namespace: str = "", labels: Mapping[str, str] | None = None) -> list[Document]:
+    def list(self, namespace: str = "", labels: Mapping[str, str] | None = None) -> Documents:
         """All objects, or those of one namespace, whose labels include `labels`."""
         return [
             document
@@ -74,7 +77,7 @@ class Informer:
             if (not namespace or key.namespace == namespace) and labels_match(document, labels)
         ]
 
-    def owned_by(self, uid: str) -> list[Document]:
+    def owned_by(self, uid: str) -> Documents:
         """The objects whose controller is the one with `uid`."""
         return list(self._owned.get(uid, {}).values())
 
@@ -101,7 +104,7 @@ class Informer:
             except ExpiredError:
                 _log.debug("watch fell behind, listing anew", kind=str(self.kind))
 
-    def _replace(self, items: "list[Document]") -> None:
+    def _replace(self, items: Documents) -> None:
         fresh = {key_of(document): document for document in items}
         for key in [key for key in self._objects if key not in fresh]:
             self._put(key, None)
