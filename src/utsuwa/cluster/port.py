@@ -42,6 +42,9 @@ class WatchEvent:
     type: EventType
     object: Document
     resource_version: int
+    previous: Document | None = None
+    """The object before the change, where the adapter knows it: watches with a selector tell
+    from it whether an object enters or leaves the selection."""
 
 
 @dataclass(frozen=True, slots=True)
