@@ -1,1 +1,1 @@
-"""app."""
+"""Wiring and lifecycle: the only place where concrete classes meet."""

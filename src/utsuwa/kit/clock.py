@@ -1,14 +1,15 @@
 """Time as a parameter.
 
-Nothing else in the source reads the machine's clock: whatever needs time takes a :class:`Clock`.
+Nothing else (but :mod:`utsuwa.kit.wall`, its loopless half) reads the machine's clock: whatever needs time takes a :class:`Clock`.
 Tests pass a :class:`LoopClock` on a virtual event loop, the simulator a clock of its own, and a
 window of a minute then passes in a millisecond.
 """
 
 import asyncio
-import time
 from datetime import UTC, datetime
 from typing import Protocol
+
+from utsuwa.kit.wall import WallClock
 
 
 class Clock(Protocol):
@@ -27,24 +28,12 @@ class Clock(Protocol):
         ...
 
 
-class SystemClock:
+class SystemClock(WallClock):
     """The machine's clock."""
-
-    def now(self) -> float:
-        """Seconds since the Unix epoch."""
-        return time.time()
-
-    def monotonic(self) -> float:
-        """Seconds since an arbitrary start."""
-        return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
         """Wait on the running loop."""
         await asyncio.sleep(max(0.0, seconds))
-
-    def pause(self, seconds: float) -> None:
-        """Block the calling thread. For the command line and the supervisor, never on a loop."""
-        time.sleep(seconds)
 
 
 class LoopClock:

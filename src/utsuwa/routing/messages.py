@@ -15,7 +15,8 @@ RevisionName = str
 
 
 class Probe(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How to see that an endpoint answers: `tcp` (connect) or `http` (GET path, 200-399)."""
+    """How to see that an endpoint answers: `tcp` (connect), `http` (GET path, 200-399), or `none`
+    (the gateway cannot tell, such as with an exec probe: wait until control says ready)."""
 
     kind: str = "tcp"
     path: str = "/"

@@ -1,0 +1,126 @@
+"""What `utsuwa up` was asked for, and the names of what it keeps where. Standard library only:
+the supervisor and the command line import this."""
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+READY_LINE = "utsuwa is ready"
+"""Printed once, when deploys and requests work. Scripts wait for it."""
+
+USER_MISTAKE = 78
+"""Exit code of a child that cannot run as it was told to (EX_CONFIG): starting it again would not
+help. Its last line of output says why."""
+
+
+def default_data_dir() -> Path:
+    """`$UTSUWA_DATA_DIR`, else `utsuwa` in the user's state directory."""
+    if named := os.environ.get("UTSUWA_DATA_DIR"):
+        return Path(named)
+    state = os.environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "utsuwa"
+
+
+@dataclass(frozen=True)
+class UpOptions:
+    """The options of `utsuwa up`. `address` is an IP to serve ports 80 and 443 on, or "off"."""
+
+    data_dir: Path
+    gateway_port: int = 8080
+    api_port: int = 6443
+    console_port: int = 8090
+    domain: str = "localhost"
+    address: str = "127.0.0.2"
+    runtime: str = "auto"
+    log_level: str = "info"
+
+
+@dataclass(frozen=True)
+class ControlOptions:
+    """What the supervisor tells control. File descriptors are inherited listening sockets."""
+
+    data_dir: Path
+    domain: str
+    gateway_port: int
+    api_port: int
+    runtime: str
+    log_level: str
+    address: str
+    """The address on which ports 80 and 443 are served, or "" where neither could be bound."""
+    address_has_api: bool
+    address_has_gateway: bool
+    api_fds: tuple[int, ...]
+    ready_fd: int
+
+    def to_environment(self) -> str:
+        """One environment variable's worth."""
+        return json.dumps({**dataclasses.asdict(self), "data_dir": str(self.data_dir)})
+
+    @classmethod
+    def from_environment(cls, text: str) -> "ControlOptions":
+        """The options that :meth:`to_environment` wrote."""
+        members = json.loads(text)
+        members["data_dir"] = Path(members["data_dir"])
+        members["api_fds"] = tuple(members["api_fds"])
+        return cls(**members)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things live under the data directory."""
+
+    root: Path
+
+    @property
+    def kubeconfig(self) -> Path:
+        """For every client: client certificate and CA inline."""
+        return self.root / "kubeconfig"
+
+    @property
+    def database(self) -> Path:
+        """The objects."""
+        return self.root / "state.db"
+
+    @property
+    def pki(self) -> Path:
+        """CA and certificates."""
+        return self.root / "pki"
+
+    @property
+    def run(self) -> Path:
+        """What is only true while something runs: lock, link socket, process records."""
+        return self.root / "run"
+
+    @property
+    def link(self) -> Path:
+        """Unix socket between gateway and control."""
+        return self.run / "link.sock"
+
+    @property
+    def exits(self) -> Path:
+        """How pods ended whose parent was gone, as `PID.json`."""
+        return self.run / "exits"
+
+    @property
+    def images(self) -> Path:
+        """Bundles by digest, and tags."""
+        return self.root / "images"
+
+    @property
+    def logs(self) -> Path:
+        """Logs of pods, and of our own processes."""
+        return self.root / "logs"
+
+    def make(self) -> None:
+        """Create the directories, readable by their owner alone.
+
+        Raises:
+            OSError: one of them cannot be made or written.
+        """
+        for directory in (self.root, self.run, self.exits, self.logs):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe = self.run / ".writable"
+        probe.write_text("")
+        probe.unlink()

@@ -1,0 +1,119 @@
+"""The listening sockets: bound by the supervisor, handed down, so that a process behind one can
+be replaced while connections wait in the backlog."""
+
+import errno
+import socket
+from dataclasses import dataclass, field
+
+BACKLOG = 4096
+
+
+class PortInUseError(Exception):
+    """A port that was asked for by number cannot be had; the message says what to do."""
+
+
+@dataclass
+class Listeners:
+    """What is bound. `notes` are lines for the user about what could not be."""
+
+    gateway: list[socket.socket] = field(default_factory=list)
+    api: list[socket.socket] = field(default_factory=list)
+    address_has_api: bool = False
+    address_has_gateway: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Close them all."""
+        for listener in (*self.gateway, *self.api):
+            listener.close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening TCP socket.
+
+    Raises:
+        OSError: it cannot be bound.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def bind_all(*, gateway_port: int, api_port: int, address: str) -> Listeners:
+    """Bind everything that `up` serves on.
+
+    Raises:
+        PortInUseError: the gateway's or the API's own port cannot be had.
+    """
+    listeners = Listeners()
+    try:
+        listeners.gateway.append(_required(gateway_port, "--gateway-port"))
+        listeners.api.append(_required(api_port, "--api-port"))
+    except PortInUseError:
+        listeners.close()
+        raise
+    for port, group in ((gateway_port, listeners.gateway), (api_port, listeners.api)):
+        _also_ipv6(port, group)
+    if address != "off":
+        _bind_address(address, listeners)
+    return listeners
+
+
+def _required(port: int, flag: str) -> socket.socket:
+    try:
+        return listen("127.0.0.1", port)
+    except OSError as error:
+        raise PortInUseError(
+            f"port {port} on 127.0.0.1: {_reason(error)}; "
+            f"end what holds it, or choose another with {flag}"
+        ) from error
+
+
+def _also_ipv6(port: int, group: list[socket.socket]) -> None:
+    # Clients that resolve *.localhost to ::1 first fall back to 127.0.0.1: worth no note.
+    try:
+        group.append(listen("::1", port))
+    except OSError:
+        return
+
+
+def _bind_address(address: str, listeners: Listeners) -> None:
+    for port, group, cost in (
+        (443, listeners.api, "gcloud, which calls port 443 alone, cannot connect"),
+        (80, listeners.gateway, "URLs need their port"),
+    ):
+        try:
+            group.append(listen(address, port))
+        except OSError as error:
+            listeners.notes.append(
+                f"{address}:{port} not served: {_reason(error)}; {cost}. {_fix(error)}"
+            )
+            continue
+        if port == 443:
+            listeners.address_has_api = True
+        else:
+            listeners.address_has_gateway = True
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "address already in use"
+    return (error.strerror or str(error)).lower()
+
+
+def _fix(error: OSError) -> str:
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return "To get it: sysctl net.ipv4.ip_unprivileged_port_start=80, or run as root"
+    if error.errno == errno.EADDRINUSE:
+        return "Several clusters share a machine with --address 127.0.0.3 and so on"
+    return "Choose another with --address, or none with --address off"

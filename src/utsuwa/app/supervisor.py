@@ -1,0 +1,380 @@
+"""The supervisor: owns the listening sockets; starts, watches and restarts gateway and control.
+
+Little more than the standard library, and nothing that can go wrong: whatever dies below is
+started again behind the same sockets, so nobody is refused. Orders of things:
+
+* start: lock the data directory, end what an earlier run left, bind, start gateway and control;
+* end: the gateway stops taking requests and ends those it has, control stops the pods and closes
+  the store, leftovers are killed. All within ten seconds; a second Ctrl-C skips the waiting.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from utsuwa.app import processes
+from utsuwa.app.options import READY_LINE, USER_MISTAKE, ControlOptions, Layout, UpOptions
+from utsuwa.app.sockets import Listeners, PortInUseError, bind_all
+from utsuwa.kit.backoff import Backoff
+from utsuwa.kit.wall import WallClock
+
+GATEWAY_DRAIN = 4.0
+"""Seconds that requests in flight get when everything ends."""
+CONTROL_STOP = 4.5
+"""Seconds in which control must have stopped the pods and closed the store."""
+STEADY = 10.0
+"""A child that ran this long starts its back-off anew."""
+STARTS_BEFORE_GIVING_UP = 3
+
+_SIGNALS = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM)
+
+
+class StartError(Exception):
+    """`up` cannot run as asked; the message is one line for the user."""
+
+
+@dataclass
+class Child:
+    """One supervised process. `due` is when to start it, None while it runs."""
+
+    name: str
+    arguments: list[str]
+    environment: dict[str, str]
+    log: Path
+    identity: processes.Identity | None = None
+    started: float = 0.0
+    due: float | None = 0.0
+    failures: int = 0
+    backoff: Backoff = field(default_factory=lambda: Backoff(first=0.05, most=5.0))
+
+    def __repr__(self) -> str:
+        state = f"pid {self.identity.pid}" if self.identity else "down"
+        return f"<Child {self.name}: {state}, {self.failures} failures>"
+
+    def start(self, now: float) -> None:
+        """Start the process, its output appended to its log."""
+        output = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            pid = os.posix_spawn(
+                sys.executable,
+                [sys.executable, *self.arguments],
+                {**os.environ, **self.environment},
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, output, 1),
+                    (os.POSIX_SPAWN_DUP2, output, 2),
+                ],
+                setpgroup=0,  # a Ctrl-C in the terminal is for the supervisor alone
+            )
+        finally:
+            os.close(output)
+        self.identity = processes.identify(pid)
+        self.started, self.due = now, None
+
+    def ended(self, now: float) -> None:
+        """The process ended unasked: appoint its next start."""
+        self.failures = 1 if now - self.started >= STEADY else self.failures + 1
+        self.identity = None
+        self.due = now + (0.0 if self.failures == 1 else self.backoff.delay(self.failures - 1))
+
+    def last_line(self) -> str:
+        """The last line of its log, for the user."""
+        try:
+            with self.log.open("rb") as lines:
+                tail = deque(lines, maxlen=1)
+        except OSError:
+            return ""
+        return tail[0].decode(errors="replace").strip() if tail else ""
+
+
+class Supervisor:
+    """Runs until it is told to end. Mutable state: `_children`, `_ready`, `_ending`."""
+
+    def __init__(self, options: UpOptions, listeners: Listeners, clock: WallClock) -> None:
+        self._options = options
+        self._layout = Layout(options.data_dir)
+        self._listeners = listeners
+        self._clock = clock
+        self._selector = selectors.DefaultSelector()
+        self._ready_in, ready_out = os.pipe()
+        os.set_inheritable(ready_out, True)
+        self._ready_out = ready_out
+        self._ready = False
+        self._asked_to_end = 0
+        self._gateway = self._gateway_child()
+        self._control = self._control_child()
+        self._report = b""
+
+    def __repr__(self) -> str:
+        return f"<Supervisor {self._gateway!r} {self._control!r}>"
+
+    # --- lifecycle --------------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Start, watch, end. Returns the exit code."""
+        self._listen_to_signals()
+        self._selector.register(self._ready_in, selectors.EVENT_READ, self._read_report)
+        try:
+            while not self._asked_to_end:
+                self._start_due()
+                self._wait(self._until_next_start())
+        finally:
+            self._end()
+        return 0
+
+    def _start_due(self) -> None:
+        now = self._clock.monotonic()
+        for child in (self._gateway, self._control):
+            if child.due is not None and child.due <= now:
+                child.start(now)
+                self._write_record()
+
+    def _until_next_start(self) -> float | None:
+        due = [c.due for c in (self._gateway, self._control) if c.due is not None]
+        return max(0.0, min(due) - self._clock.monotonic()) if due else None
+
+    def _wait(self, timeout: float | None) -> None:
+        for key, _ in self._selector.select(timeout):
+            key.data()
+
+    # --- signals and endings ----------------------------------------------------------------
+
+    def _listen_to_signals(self) -> None:
+        receive, send = socket.socketpair()
+        receive.setblocking(False)
+        send.setblocking(False)
+        signal.set_wakeup_fd(send.fileno(), warn_on_full_buffer=False)
+        for number in _SIGNALS:
+            signal.signal(number, lambda *_: None)
+        self._signal_sockets = (receive, send)
+        self._selector.register(receive, selectors.EVENT_READ, self._read_signals)
+
+    def _read_signals(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            for number in self._signal_sockets[0].recv(4096):
+                if number in {signal.SIGINT, signal.SIGTERM}:
+                    self._asked_to_end += 1
+        processes.reap(self._exited)
+
+    def _exited(self, identity: processes.Identity, status: int) -> None:
+        for child in (self._gateway, self._control):
+            if child.identity == identity:
+                self._child_exited(child, status)
+                return
+        processes.record_exit(self._layout.exits, identity, status)
+
+    def _child_exited(self, child: Child, status: int) -> None:
+        child.ended(self._clock.monotonic())
+        if self._asked_to_end:
+            child.due = None
+            return
+        code = os.waitstatus_to_exitcode(status)
+        if code == USER_MISTAKE:
+            raise StartError(child.last_line())
+        if not self._ready and child.failures >= STARTS_BEFORE_GIVING_UP:
+            raise StartError(
+                f"{child.name} does not start (exit code {code}): {child.last_line()}; "
+                f"its log is {child.log}"
+            )
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        _say(f"{child.name} ended ({how}), starting it again", sys.stderr)
+
+    # --- readiness --------------------------------------------------------------------------
+
+    def _read_report(self) -> None:
+        self._report += os.read(self._ready_in, 65536)
+        *lines, self._report = self._report.split(b"\n")
+        for line in lines:
+            report = json.loads(line)
+            for note in report["notes"]:
+                _say(note, sys.stderr)
+            if not self._ready:
+                self._ready = True
+                self._announce()
+
+    def _announce(self) -> None:
+        options = self._options
+        _say(READY_LINE, sys.stdout)
+        _say(
+            f"  apps        http://NAME.NAMESPACE.{options.domain}:{options.gateway_port}"
+            + (f"  (and http://{options.address})" if self._listeners.address_has_gateway else ""),
+            sys.stdout,
+        )
+        _say(
+            f"  kubernetes  https://127.0.0.1:{options.api_port}"
+            + (f"  (and https://{options.address})" if self._listeners.address_has_api else ""),
+            sys.stdout,
+        )
+        _say(f"  clients     export KUBECONFIG={self._layout.kubeconfig}", sys.stdout)
+
+    # --- the children -----------------------------------------------------------------------
+
+    def _gateway_child(self) -> Child:
+        fds = [listener.fileno() for listener in self._listeners.gateway]
+        environment = {
+            "UTSUWA_GATEWAY_FDS": ",".join(map(str, fds)),
+            "UTSUWA_LINK": str(self._layout.link),
+            "UTSUWA_GATEWAY_NAME": "gateway-0",
+            "UTSUWA_LOG_LEVEL": self._options.log_level,
+            "UTSUWA_DRAIN_SECONDS": str(GATEWAY_DRAIN),
+        }
+        return self._child("gateway", ["-m", "utsuwa.gateway"], environment, fds)
+
+    def _control_child(self) -> Child:
+        fds = [listener.fileno() for listener in self._listeners.api]
+        options = ControlOptions(
+            data_dir=self._options.data_dir,
+            domain=self._options.domain,
+            gateway_port=self._options.gateway_port,
+            api_port=self._options.api_port,
+            runtime=self._options.runtime,
+            log_level=self._options.log_level,
+            address="" if self._options.address == "off" else self._options.address,
+            address_has_api=self._listeners.address_has_api,
+            address_has_gateway=self._listeners.address_has_gateway,
+            api_fds=tuple(fds),
+            ready_fd=self._ready_out,
+        )
+        environment = {"UTSUWA_CONTROL": options.to_environment()}
+        return self._child("control", ["-m", "utsuwa.app.control"], environment, fds)
+
+    def _child(self, name: str, arguments: list[str], environment: dict[str, str],
+               fds: list[int]) -> Child:  # fmt: skip
+        for fd in fds:
+            os.set_inheritable(fd, True)
+        return Child(name, arguments, environment, self._layout.logs / f"{name}.log")
+
+    def _write_record(self) -> None:
+        """What the next `up` must look for if this process is killed."""
+        running = [
+            {"name": child.name, "pid": child.identity.pid, "start": child.identity.start}
+            for child in (self._gateway, self._control)
+            if child.identity is not None
+        ]
+        _write_whole(self._layout.run / "processes.json", json.dumps(running))
+
+    # --- the end ----------------------------------------------------------------------------
+
+    def _end(self) -> None:
+        self._listeners.close()
+        self._stop(self._gateway, GATEWAY_DRAIN + 0.5)
+        self._stop(self._control, CONTROL_STOP)
+        for pid in processes.children():  # orphans that control could not end
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        (self._layout.run / "processes.json").unlink(missing_ok=True)
+
+    def _stop(self, child: Child, patience: float) -> None:
+        identity = child.identity
+        if identity is None:
+            return
+        identity.signal(signal.SIGTERM)
+        asked, deadline = self._asked_to_end, self._clock.monotonic() + patience
+        while child.identity is not None and self._asked_to_end == asked:
+            left = deadline - self._clock.monotonic()
+            if left <= 0:
+                break
+            self._wait(left)
+        if child.identity is not None:
+            identity.signal(signal.SIGKILL)
+
+
+# --- before anything is started ---------------------------------------------------------------
+
+
+def _lock(layout: Layout) -> IO[str]:
+    """Hold the data directory for as long as the returned file is open."""
+    path = layout.run / "lock"
+    lock = path.open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.seek(0)
+        holder = lock.read().strip() or "unknown"
+        lock.close()
+        raise StartError(
+            f"data directory {layout.root}: in use by another `utsuwa up` (pid {holder}); "
+            "end that one, or choose another directory with --data-dir"
+        ) from error
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def _end_leftovers(layout: Layout, clock: WallClock) -> list[str]:
+    """End gateway and control of a run whose supervisor was killed; pods stay, to be adopted."""
+    try:
+        records = json.loads((layout.run / "processes.json").read_text())
+    except (OSError, ValueError):
+        return []
+    left = [
+        (record["name"], processes.Identity(record["pid"], record["start"])) for record in records
+    ]
+    left = [(name, identity) for name, identity in left if identity.alive]
+    for _, identity in left:
+        identity.signal(signal.SIGTERM)
+    deadline = clock.monotonic() + 2.0
+    while any(identity.alive for _, identity in left) and clock.monotonic() < deadline:
+        clock.pause(0.02)
+    for _, identity in left:
+        identity.signal(signal.SIGKILL)
+    return [
+        f"replaced the {name} (pid {identity.pid}) that an earlier run left"
+        for name, identity in left
+    ]
+
+
+def _prepare(options: UpOptions) -> Layout:
+    layout = Layout(options.data_dir)
+    try:
+        layout.make()
+    except OSError as error:
+        raise StartError(
+            f"data directory {options.data_dir}: {(error.strerror or str(error)).lower()}; "
+            "make it writable, or choose another with --data-dir"
+        ) from error
+    return layout
+
+
+def _write_whole(path: Path, text: str) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text)
+    temporary.rename(path)
+
+
+def _say(line: str, stream: IO[str]) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        stream.write(line + "\n")
+        stream.flush()
+
+
+def run(options: UpOptions) -> int:
+    """`utsuwa up`: returns the exit code, 0 when asked to end, 1 when it cannot run as asked."""
+    clock = WallClock()
+    try:
+        layout = _prepare(options)
+        with _lock(layout):
+            for line in _end_leftovers(layout, clock):
+                _say(line, sys.stderr)
+            listeners = bind_all(
+                gateway_port=options.gateway_port,
+                api_port=options.api_port,
+                address=options.address,
+            )
+            for note in listeners.notes:
+                _say(note, sys.stderr)
+            processes.become_subreaper()
+            return Supervisor(options, listeners, clock).run()
+    except (StartError, PortInUseError) as error:
+        _say(f"utsuwa: {error}", sys.stderr)
+        return 1

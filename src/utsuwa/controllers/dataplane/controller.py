@@ -1,0 +1,186 @@
+"""Programs the gateways from Ingresses, Revisions and Pods, and says Ready when they have it.
+
+An Ingress turns Ready only once every connected gateway has acknowledged a table that contains
+it: then the very next request is served by it. So a Route, and with it the Service, is Ready when
+its URL works, not a moment before.
+"""
+
+import asyncio
+from pathlib import Path
+
+from utsuwa.cluster.errors import NotFoundError
+from utsuwa.cluster.informer import key_of
+from utsuwa.cluster.port import Key
+from utsuwa.controllers.dataplane.link import LinkServer, StatsSink
+from utsuwa.controllers.framework import Context, Controller
+from utsuwa.kit.documents import Document, copy, dig
+from utsuwa.kit.tasks import TaskSet
+from utsuwa.model.conditions import groom
+from utsuwa.model.kinds import INGRESS, POD, REVISION
+from utsuwa.model.lifecycle import ingress as lifecycle
+from utsuwa.routing.messages import RevisionName, RevisionTable, Snapshot
+from utsuwa.routing.table import Table, hosts_of, revision_entry
+
+REVISION_LABEL = "serving.knative.dev/revision"
+
+
+class DataPlane:
+    """The table, the link and the Ingress reconciler, kept in step.
+
+    Mutable state: `_table`; `_pods`, by revision and uid; `_pending`, the version that an Ingress
+    waits for, until it has been acknowledged once; `_flush`, the flush that is due. Changes of
+    one loop step go out as one Delta.
+    """
+
+    def __init__(self, context: Context, *, socket: Path, sink: StatsSink, address: str) -> None:
+        self._context = context
+        self._address = address
+        self._table = Table(context.ids.uid())
+        self._pods: dict[RevisionName, dict[str, Document]] = {}
+        self._pending: dict[Key, int] = {}
+        self._flush: asyncio.Handle | None = None
+        self.link = LinkServer(
+            socket,
+            snapshot=self._snapshot,
+            sink=sink,
+            on_acknowledged=self._acknowledged,
+        )
+        self._ingresses = context.informers.of(INGRESS)
+        self._revisions = context.informers.of(REVISION)
+        self._pod_informer = context.informers.of(POD)
+        self.controller = Controller("ingress", self)
+
+    def __repr__(self) -> str:
+        return f"<DataPlane {self._table!r} {self.link!r}>"
+
+    async def start(self, tasks: TaskSet) -> None:
+        """Fill the table from what is known, listen, and follow changes. Informers are synced."""
+        self._revisions.on_change(self._revision_changed)
+        self._pod_informer.on_change(self._pod_changed)
+        self._ingresses.on_change(self._ingress_changed)
+        self._flush_now()
+        await self.link.open()
+        self.controller.watch(self._ingresses)
+        self.controller.start(tasks)
+
+    async def drained(self, revision: str, uid: str) -> None:
+        """Wait until no gateway has a request left on a pod that is being deleted."""
+        del revision  # the gateway knows pods by uid alone
+        await self.link.drained(uid)
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Bring the Ingress's status in line with what the gateways have acknowledged."""
+        try:
+            ingress = await self._context.cluster.get(INGRESS, key)
+        except NotFoundError:
+            self._pending.pop(key, None)
+            return None
+        self._ingress_changed(None, ingress)
+        status = self._status(key, ingress)
+        if status != ingress.get("status"):
+            await self._context.cluster.update_status({**ingress, "status": status})
+        return None
+
+    def _status(self, key: Key, ingress: Document) -> Document:
+        status = copy(ingress.get("status") or {})
+        generation = dig(ingress, "metadata", "generation", default=0)
+        lifecycle.initialize(status)
+        if taken := self._taken(ingress):
+            lifecycle.mark_host_taken(status, *taken)
+        elif self._is_in_force(key):
+            lifecycle.mark_programmed(status, self._address)
+        elif status.get("observedGeneration") != generation or not lifecycle.is_ready(status):
+            # A Ready of this generation stands: after a restart of control the gateways serve on.
+            lifecycle.mark_waiting(status)
+        status["observedGeneration"] = generation
+        groom(ingress.get("status"), status, self._context.clock.now())
+        return status
+
+    def _is_in_force(self, key: Key) -> bool:
+        needed = self._pending.get(key)
+        if needed is not None and self.link.acknowledged >= needed:
+            del self._pending[key]
+            needed = None
+        return needed is None
+
+    # --- from objects to the table ----------------------------------------------------------
+
+    def _ingress_changed(self, old: Document | None, new: Document | None) -> None:
+        if new is not None and "deletionTimestamp" not in new["metadata"]:
+            key = key_of(new)
+            if self._table.set_route(str(key), hosts_of(new)):
+                self._pending[key] = self._table.next_version
+        elif (gone := new or old) is not None:
+            self._table.set_route(str(key_of(gone)), ())
+        self._schedule()
+
+    def _revision_changed(self, old: Document | None, new: Document | None) -> None:
+        if new is not None:
+            self._table.set_revision(self._entry(new))
+        elif old is not None:
+            self._table.remove_revision(str(key_of(old)))
+        self._schedule()
+
+    def _pod_changed(self, old: Document | None, new: Document | None) -> None:
+        for document in (old, new):
+            name = _revision_name(document) if document is not None else ""
+            if name and document is not None:
+                pods = self._pods.setdefault(name, {})
+                if document is new:
+                    pods[document["metadata"]["uid"]] = document
+                else:
+                    pods.pop(document["metadata"]["uid"], None)
+                    if new is None:
+                        self.link.forget(document["metadata"]["uid"])
+        self._refresh({_revision_name(d) for d in (old, new) if d is not None})
+
+    def _refresh(self, names: set[RevisionName]) -> None:
+        for name in names:
+            if not self._pods.get(name):
+                self._pods.pop(name, None)
+            namespace, _, plain = name.partition("/")
+            revision = self._revisions.get(Key(namespace, plain))
+            if revision is not None:
+                self._table.set_revision(self._entry(revision))
+        self._schedule()
+
+    def _entry(self, revision: Document) -> RevisionTable:
+        return revision_entry(revision, self._pods.get(str(key_of(revision)), {}).values())
+
+    def _taken(self, ingress: Document) -> tuple[str, str] | None:
+        """A host of this Ingress that another Route holds, and that Route."""
+        own = str(key_of(ingress))
+        for table in hosts_of(ingress):
+            holder = self._table.holder(table.host)
+            if holder and holder != own:
+                return table.host, holder
+        return None
+
+    # --- from the table to the gateways -----------------------------------------------------
+
+    def _schedule(self) -> None:
+        if self._table.dirty and self._flush is None:
+            self._flush = asyncio.get_running_loop().call_soon(self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._flush = None
+        delta = self._table.flush()
+        if delta is not None:
+            self.link.broadcast(delta)
+
+    def _snapshot(self) -> Snapshot:
+        # A snapshot carries everything; the gateways already there get what is due as a delta.
+        if self._flush is not None:
+            self._flush.cancel()
+            self._flush_now()
+        return self._table.snapshot()
+
+    def _acknowledged(self, version: int) -> None:
+        for key in [key for key, needed in self._pending.items() if needed <= version]:
+            self.controller.queue.add(key)
+
+
+def _revision_name(pod: Document) -> RevisionName:
+    """`namespace/name` of the Revision that a Pod belongs to, or ""."""
+    name = dig(pod, "metadata", "labels", REVISION_LABEL)
+    return f"{pod['metadata']['namespace']}/{name}" if name else ""

@@ -1,0 +1,200 @@
+"""The link: a unix socket on which gateways dial in (words in :mod:`utsuwa.routing.messages`).
+
+A gateway that connects gets a snapshot, then every delta; what it says goes to the sink and to
+whoever waits for acknowledgements and drains.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from utsuwa.kit.framing import FrameDecoder, FrameError, encode_frame
+from utsuwa.kit.log import get_logger
+from utsuwa.routing.messages import (
+    Ack,
+    Delta,
+    Drained,
+    EndpointUp,
+    Hello,
+    Snapshot,
+    Stats,
+    ToControl,
+    Wake,
+    to_control,
+)
+
+_log = get_logger(__name__)
+
+
+class StatsSink(Protocol):
+    """Who wants to know of traffic: the autoscaler."""
+
+    def wake(self, message: Wake) -> None:
+        """A first request came for an idle revision."""
+        ...
+
+    def stats(self, gateway: str, message: Stats) -> None:
+        """One gateway's figures of one second."""
+        ...
+
+
+class _Gateway(asyncio.Protocol):
+    """One connected gateway. Mutable state: `version` acknowledged, `drained` uids."""
+
+    def __init__(self, server: "LinkServer") -> None:
+        self._server = server
+        self._frames = FrameDecoder()
+        self._transport: asyncio.Transport | None = None
+        self.name = ""
+        self.version = -1
+        self.drained: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"<Gateway {self.name or 'unnamed'} at v{self.version}>"
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for body in self._frames.feed(data):
+                self._server.received(self, to_control.decode(body))
+        except (FrameError, msgspec.MsgspecError) as error:
+            _log.warning("gateway speaks nonsense, hanging up", gateway=self.name, reason=error)
+            self.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server.left(self)
+
+    def send(self, frame: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(frame)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+
+class LinkServer:
+    """Listens for gateways and keeps them at the table's present version.
+
+    Mutable state: `_gateways`, those that have said Hello; `_waiters` by pod uid.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        snapshot: Callable[[], Snapshot],
+        sink: StatsSink,
+        on_acknowledged: Callable[[int], None],
+    ) -> None:
+        self._path = path
+        self._snapshot = snapshot
+        self._sink = sink
+        self._on_acknowledged = on_acknowledged
+        self._gateways: set[_Gateway] = set()
+        self._epoch = snapshot().epoch
+        self._server: asyncio.Server | None = None
+        self._waiters: dict[str, list[asyncio.Future[None]]] = {}
+        self._connected = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<LinkServer {len(self._gateways)} gateways>"
+
+    @property
+    def acknowledged(self) -> int:
+        """The version that every connected gateway has in force; -1 while there is none."""
+        return min((gateway.version for gateway in self._gateways), default=-1)
+
+    async def open(self) -> None:
+        """Listen; a socket file left by a dead process is replaced."""
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(lambda: _Gateway(self), str(self._path))
+        self._path.chmod(0o600)
+
+    async def close(self) -> None:
+        """Stop listening and hang up; gateways serve on with what they have."""
+        if self._server is not None:
+            self._server.close()
+        for gateway in list(self._gateways):
+            gateway.close()
+
+    async def connected(self) -> None:
+        """Wait until at least one gateway has acknowledged a table."""
+        await self._connected.wait()
+
+    def broadcast(self, delta: Delta) -> None:
+        """Tell every gateway what changed."""
+        frame = encode_frame(delta)
+        for gateway in self._gateways:
+            gateway.send(frame)
+
+    async def drained(self, uid: str) -> None:
+        """Wait until no connected gateway has a request left on the pod `uid`."""
+        if self._is_drained(uid):
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.setdefault(uid, []).append(future)
+        try:
+            await future
+        finally:
+            waiting = self._waiters.get(uid, [])
+            if future in waiting:
+                waiting.remove(future)
+            if not waiting:
+                self._waiters.pop(uid, None)
+
+    def forget(self, uid: str) -> None:
+        """The pod `uid` is gone for good."""
+        for gateway in self._gateways:
+            gateway.drained.discard(uid)
+
+    def received(self, gateway: _Gateway, message: ToControl) -> None:
+        """Act on one message of a gateway."""
+        match message:
+            case Wake():
+                self._sink.wake(message)
+            case Stats():
+                self._sink.stats(gateway.name, message)
+            case EndpointUp():
+                # The node sees readiness for itself; this is for whoever reads along.
+                _log.debug("endpoint answers", revision=message.revision, uid=message.uid)
+            case Drained(uid=uid):
+                gateway.drained.add(uid)
+                self._release()
+            case Ack(epoch=epoch, version=version):
+                if epoch == self._epoch:
+                    gateway.version = version
+                    self._connected.set()
+                    self._on_acknowledged(self.acknowledged)
+            case Hello(gateway=name):
+                gateway.name = name
+                self._gateways.add(gateway)
+                gateway.send(encode_frame(self._snapshot()))
+                _log.info("gateway connected", gateway=name)
+
+    def left(self, gateway: _Gateway) -> None:
+        """A gateway hung up; what only it was asked for is settled."""
+        if gateway in self._gateways:
+            self._gateways.discard(gateway)
+            _log.info("gateway disconnected", gateway=gateway.name)
+            self._release()
+            if self._gateways:
+                self._on_acknowledged(self.acknowledged)
+
+    def _is_drained(self, uid: str) -> bool:
+        return all(uid in gateway.drained for gateway in self._gateways)
+
+    def _release(self) -> None:
+        for uid in [uid for uid in self._waiters if self._is_drained(uid)]:
+            for future in self._waiters.pop(uid):
+                if not future.done():
+                    future.set_result(None)

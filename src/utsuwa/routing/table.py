@@ -1,0 +1,250 @@
+"""The gateway's table from the objects: Ingress to hosts, Revision and Pods to an entry. Pure.
+
+What a gateway gets is versioned: a :class:`Table` collects changes, and :meth:`Table.flush` turns
+what changed since the last flush into one Delta.
+"""
+
+from collections.abc import Iterable
+
+from utsuwa.kit.documents import Document, dig
+from utsuwa.routing.messages import (
+    Delta,
+    Endpoint,
+    HostTable,
+    Probe,
+    RevisionName,
+    RevisionTable,
+    Snapshot,
+    Split,
+)
+
+_INTERNAL_HEADERS = frozenset({"knative-serving-revision", "knative-serving-namespace"})
+"""Set per split for the activator's sake (`spec/dataplane.md` §2); one hop has no use for them."""
+
+_NEVER_STARTS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName"})
+
+
+def hosts_of(ingress: Document) -> list[HostTable]:
+    """The hosts that an Ingress programs, each with its splits.
+
+    A host of a rule with several paths (tag headers) takes the last, the default path.
+    """
+    metadata = ingress["metadata"]
+    route = f"{metadata['namespace']}/{metadata['name']}"
+    hosts: list[HostTable] = []
+    for rule in dig(ingress, "spec", "rules", default=()):
+        paths = dig(rule, "http", "paths", default=())
+        if not paths:
+            continue
+        splits = tuple(_split(split, paths[-1]) for split in paths[-1].get("splits", ()))
+        hosts.extend(
+            HostTable(host=host.lower(), splits=splits, route=route) for host in rule["hosts"]
+        )
+    return hosts
+
+
+def _split(split: Document, path: Document) -> Split:
+    appended = {**path.get("appendHeaders", {}), **split.get("appendHeaders", {})}
+    return Split(
+        revision=f"{split['serviceNamespace']}/{split['serviceName']}",
+        percent=split.get("percent", 100),
+        headers=tuple(
+            (name, value)
+            for name, value in sorted(appended.items())
+            if name.lower() not in _INTERNAL_HEADERS
+        ),
+    )
+
+
+def revision_entry(revision: Document, pods: Iterable[Document]) -> RevisionTable:
+    """A Revision with its pods as the gateway sees it."""
+    spec = revision["spec"]
+    pods = list(pods)
+    endpoints = tuple(
+        sorted(
+            (found for pod in pods if (found := endpoint_of(pod)) is not None),
+            key=lambda endpoint: endpoint.uid,
+        )
+    )
+    metadata = revision["metadata"]
+    return RevisionTable(
+        name=f"{metadata['namespace']}/{metadata['name']}",
+        concurrency=spec.get("containerConcurrency") or 0,
+        timeout=float(spec.get("timeoutSeconds") or 300),
+        response_start_timeout=float(spec.get("responseStartTimeoutSeconds") or 0),
+        idle_timeout=float(spec.get("idleTimeoutSeconds") or 0),
+        protocol=_protocol(spec),
+        probe=probe_of(_serving_container(spec)),
+        endpoints=endpoints,
+        unavailable="" if any(e.ready for e in endpoints) else _unavailable(revision, pods),
+    )
+
+
+def endpoint_of(pod: Document) -> Endpoint | None:
+    """A Pod as an endpoint, or None while it has no address or has ended."""
+    port = dig(_serving_container(pod["spec"]), "ports", 0, "hostPort")
+    if not port or dig(pod, "status", "phase") in {"Succeeded", "Failed"}:
+        return None
+    metadata = pod["metadata"]
+    return Endpoint(
+        uid=metadata["uid"],
+        host=dig(pod, "status", "podIP", default="127.0.0.1"),
+        port=port,
+        ready=_is_ready(pod),
+        draining="deletionTimestamp" in metadata,
+    )
+
+
+def _is_ready(pod: Document) -> bool:
+    return any(
+        condition["type"] == "Ready" and condition["status"] == "True"
+        for condition in dig(pod, "status", "conditions", default=())
+    )
+
+
+def probe_of(container: Document) -> Probe:
+    """How the gateway itself may see that the container answers."""
+    probe = container.get("readinessProbe") or {"tcpSocket": {"port": 0}}
+    if probe.get("initialDelaySeconds"):
+        return Probe(kind="none")
+    own_port = dig(container, "ports", 0, "containerPort", default=8080)
+    if "tcpSocket" in probe:
+        own = dig(probe, "tcpSocket", "port", default=0) in {0, own_port}
+        return Probe() if own else Probe(kind="none")
+    if "httpGet" in probe:
+        get = probe["httpGet"]
+        if get.get("port", 0) not in {0, own_port} or get.get("scheme", "HTTP") != "HTTP":
+            return Probe(kind="none")
+        headers = tuple((h["name"], h["value"]) for h in get.get("httpHeaders", ()))
+        return Probe(kind="http", path=get.get("path") or "/", headers=headers)
+    return Probe(kind="none")
+
+
+def _serving_container(spec: Document) -> Document:
+    containers: list[Document] = spec.get("containers") or [{}]
+    return next((c for c in containers if c.get("ports")), containers[0])
+
+
+def _protocol(spec: Document) -> str:
+    named = dig(_serving_container(spec), "ports", 0, "name", default="")
+    return "h2c" if named == "h2c" else "http1"
+
+
+def _unavailable(revision: Document, pods: list[Document]) -> str:
+    """Why no pod of the revision can start, or "" while there is hope."""
+    for pod in pods:
+        for status in dig(pod, "status", "containerStatuses", default=()):
+            waiting = dig(status, "state", "waiting", default={})
+            if waiting.get("reason") in _NEVER_STARTS:
+                return str(waiting.get("message") or waiting["reason"])
+    for condition in dig(revision, "status", "conditions", default=()):
+        broken = condition["type"] in {"ContainerHealthy", "ResourcesAvailable"}
+        if broken and condition["status"] == "False":
+            return str(condition.get("message") or condition.get("reason") or "failed")
+    return ""
+
+
+class Table:
+    """What gateways should know, with what they do not know yet.
+
+    Mutable state: `_hosts`, `_revisions` (the truth), and the names changed since the last flush.
+    A host claimed by several Routes stays with the one that came first.
+    """
+
+    def __init__(self, epoch: str) -> None:
+        self.epoch = epoch
+        self.version = 0
+        self._claims: dict[str, dict[str, HostTable]] = {}
+        self._revisions: dict[RevisionName, RevisionTable] = {}
+        self._changed_hosts: set[str] = set()
+        self._changed_revisions: set[RevisionName] = set()
+
+    def __repr__(self) -> str:
+        changed = len(self._changed_hosts) + len(self._changed_revisions)
+        return (
+            f"<Table v{self.version}: {len(self._claims)} hosts, "
+            f"{len(self._revisions)} revisions, {changed} changed>"
+        )
+
+    @property
+    def dirty(self) -> bool:
+        """Whether there is something to flush."""
+        return bool(self._changed_hosts or self._changed_revisions)
+
+    @property
+    def next_version(self) -> int:
+        """The version that will carry what changed so far."""
+        return self.version + 1 if self.dirty else self.version
+
+    def set_route(self, route: str, hosts: Iterable[HostTable]) -> bool:
+        """Make `hosts` all that `route` claims; whether anything changed."""
+        wanted = {table.host: table for table in hosts}
+        changed = False
+        for host in [h for h, claims in self._claims.items() if route in claims]:
+            if host not in wanted:
+                del self._claims[host][route]
+                if not self._claims[host]:
+                    del self._claims[host]
+                self._changed_hosts.add(host)
+                changed = True
+        for host, table in wanted.items():
+            claims = self._claims.setdefault(host, {})
+            if claims.get(route) != table:
+                claims[route] = table
+                self._changed_hosts.add(host)
+                changed = True
+        return changed
+
+    def holder(self, host: str) -> str:
+        """The Route whose entry is in force for `host`, or ""."""
+        claims = self._claims.get(host)
+        return next(iter(claims)) if claims else ""
+
+    def set_revision(self, entry: RevisionTable) -> bool:
+        """Put or replace a revision; whether anything changed."""
+        if self._revisions.get(entry.name) == entry:
+            return False
+        self._revisions[entry.name] = entry
+        self._changed_revisions.add(entry.name)
+        return True
+
+    def remove_revision(self, name: RevisionName) -> bool:
+        """Forget a revision; whether it was known."""
+        if self._revisions.pop(name, None) is None:
+            return False
+        self._changed_revisions.add(name)
+        return True
+
+    def endpoints(self, name: RevisionName) -> tuple[Endpoint, ...]:
+        """The endpoints of a revision, as last set."""
+        entry = self._revisions.get(name)
+        return entry.endpoints if entry is not None else ()
+
+    def snapshot(self) -> Snapshot:
+        """The whole table as of the last flush's version; flush first."""
+        return Snapshot(
+            epoch=self.epoch,
+            version=self.version,
+            hosts=tuple(self._in_force(host) for host in self._claims),
+            revisions=tuple(self._revisions.values()),
+        )
+
+    def flush(self) -> Delta | None:
+        """What changed since the last flush, as the next version; None if nothing did."""
+        if not self.dirty:
+            return None
+        self.version += 1
+        hosts, revisions = self._changed_hosts, self._changed_revisions
+        self._changed_hosts, self._changed_revisions = set(), set()
+        return Delta(
+            version=self.version,
+            hosts=tuple(self._in_force(h) for h in sorted(hosts) if h in self._claims),
+            revisions=tuple(
+                self._revisions[name] for name in sorted(revisions) if name in self._revisions
+            ),
+            removed_hosts=tuple(sorted(h for h in hosts if h not in self._claims)),
+            removed_revisions=tuple(sorted(n for n in revisions if n not in self._revisions)),
+        )
+
+    def _in_force(self, host: str) -> HostTable:
+        return next(iter(self._claims[host].values()))
