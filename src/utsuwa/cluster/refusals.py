@@ -1,0 +1,63 @@
+"""The refusals of a cluster in the words of Kubernetes (`spec/kubernetes-api.md` §5, §6)."""
+
+from utsuwa.cluster.errors import (
+    AlreadyExistsError,
+    BadRequestError,
+    Cause,
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+)
+from utsuwa.model.kinds import NAMESPACE, Kind
+
+MODIFIED = (
+    "the object has been modified; please apply your changes to the latest version and try again"
+)
+
+
+def not_found(kind: Kind, name: str) -> NotFoundError:
+    """`services.serving.knative.dev "x" not found`."""
+    message = f'{kind.resource} "{name}" not found'
+    return NotFoundError(message, name=name, group=kind.group, kind=kind.plural)
+
+
+def already_exists(kind: Kind, name: str) -> AlreadyExistsError:
+    """`services.serving.knative.dev "x" already exists`."""
+    message = f'{kind.resource} "{name}" already exists'
+    return AlreadyExistsError(message, name=name, group=kind.group, kind=kind.plural)
+
+
+def conflict(kind: Kind, name: str, why: str = MODIFIED) -> ConflictError:
+    """`Operation cannot be fulfilled on services.serving.knative.dev "x": …`."""
+    message = f'Operation cannot be fulfilled on {kind.resource} "{name}": {why}'
+    return ConflictError(message, name=name, group=kind.group, kind=kind.plural)
+
+
+def invalid(kind: Kind, name: str, field: str, problem: str, reason: str) -> InvalidError:
+    """`Service.serving.knative.dev "x" is invalid: metadata.name: Required value: …`."""
+    message = f'{kind} "{name}" is invalid: {field}: {problem}'
+    causes = (Cause(problem, field, reason),)
+    return InvalidError(message, name=name, group=kind.group, kind=kind.plural, causes=causes)
+
+
+def bad_request(message: str) -> BadRequestError:
+    """A request that makes no sense as it is."""
+    return BadRequestError(message)
+
+
+def terminating(kind: Kind, name: str, namespace: str) -> ForbiddenError:
+    """Nothing new may be made in a namespace that is being deleted."""
+    cause = Cause(
+        f"namespace {namespace} is being terminated", "metadata.namespace", "NamespaceTerminating"
+    )
+    message = (
+        f'{kind.resource} "{name}" is forbidden: unable to create new content in namespace '
+        f"{namespace} because it is being terminated"
+    )
+    return ForbiddenError(message, name=name, group=kind.group, kind=kind.plural, causes=(cause,))
+
+
+def no_namespace(namespace: str) -> NotFoundError:
+    """`namespaces "x" not found`."""
+    return not_found(NAMESPACE, namespace)
