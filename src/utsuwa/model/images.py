@@ -26,7 +26,9 @@ class Reference:
     digest: str = ""
 
     def __str__(self) -> str:
-        return f"{self.repository}@{self.digest}" if self.digest else f"{self.repository}:{self.tag}"
+        return (
+            f"{self.repository}@{self.digest}" if self.digest else f"{self.repository}:{self.tag}"
+        )
 
     def pinned(self, digest: str) -> str:
         """`repository@sha256:…`, as a Revision's status shows it."""
