@@ -1,0 +1,43 @@
+import socket
+
+import pytest
+
+from utsuwa.app.sockets import PortInUseError, bind_all, listen
+
+
+@pytest.fixture
+def taken() -> socket.socket:
+    return listen("127.0.0.1", 0)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_a_port_in_use_is_refused_with_the_flag_that_chooses_another(
+    taken: socket.socket,
+) -> None:
+    with taken, pytest.raises(PortInUseError, match=r"already in use; .*--gateway-port"):
+        bind_all(gateway_port=taken.getsockname()[1], api_port=free_port(), address="off")
+
+
+def test_an_api_port_in_use_lets_go_of_the_gateways(taken: socket.socket) -> None:
+    gateway_port = free_port()
+    with taken, pytest.raises(PortInUseError, match="--api-port"):
+        bind_all(gateway_port=gateway_port, api_port=taken.getsockname()[1], address="off")
+    listen("127.0.0.1", gateway_port).close()
+
+
+def test_an_address_that_cannot_be_had_is_a_note_and_not_an_end() -> None:
+    """192.0.2.1 is reserved for documentation: no machine has it."""
+    listeners = bind_all(gateway_port=free_port(), api_port=free_port(), address="192.0.2.1")
+    try:
+        assert not listeners.address_has_api
+        assert not listeners.address_has_gateway
+        assert [note.split(" ")[0] for note in listeners.notes] == ["192.0.2.1:443", "192.0.2.1:80"]
+        assert "gcloud" in listeners.notes[0]
+    finally:
+        listeners.close()

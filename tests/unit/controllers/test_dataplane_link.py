@@ -1,0 +1,173 @@
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from utsuwa.controllers.dataplane.link import LinkServer
+from utsuwa.kit.framing import FrameDecoder, encode_frame
+from utsuwa.routing.messages import (
+    Ack,
+    Delta,
+    Drained,
+    Hello,
+    RevisionStats,
+    Snapshot,
+    Stats,
+    ToControl,
+    ToGateway,
+    Wake,
+    to_gateway,
+)
+
+
+class Sink:
+    def __init__(self) -> None:
+        self.heard: list[object] = []
+
+    def wake(self, message: Wake) -> None:
+        self.heard.append(message)
+
+    def stats(self, gateway: str, message: Stats) -> None:
+        self.heard.append((gateway, message))
+
+
+class FakeGateway:
+    """The other end of the link, driven by hand."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+        self._frames = FrameDecoder()
+        self._bodies: list[bytes] = []
+
+    def say(self, message: ToControl) -> None:
+        self._writer.write(encode_frame(message))
+
+    def babble(self) -> None:
+        self._writer.write(encode_frame({"what": "?"}))
+
+    async def hear(self) -> ToGateway | None:
+        while not self._bodies:
+            data = await self._reader.read(65536)
+            if not data:
+                return None
+            self._bodies += self._frames.feed(data)
+        message: ToGateway = to_gateway.decode(self._bodies.pop(0))
+        return message
+
+    async def hang_up(self) -> None:
+        self._writer.close()
+        await self._writer.wait_closed()
+
+
+class World:
+    def __init__(self, path: Path) -> None:
+        self.sink = Sink()
+        self.acknowledged: list[int] = []
+        self.path = path
+        self.server = LinkServer(
+            path,
+            snapshot=lambda: Snapshot("epoch", 7, (), ()),
+            sink=self.sink,
+            on_acknowledged=self.acknowledged.append,
+        )
+        self.dialled: list[FakeGateway] = []
+
+    async def dial(self, name: str = "gateway-0") -> FakeGateway:
+        gateway = FakeGateway(*await asyncio.open_unix_connection(str(self.path)))
+        gateway.say(Hello(name))
+        self.dialled.append(gateway)
+        return gateway
+
+    async def settle(self) -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    world = World(tmp_path / "link.sock")
+    await world.server.open()
+    yield world
+    for gateway in world.dialled:
+        await gateway.hang_up()
+    await world.server.close()
+
+
+async def acknowledged(world: World, count: int) -> None:
+    while len(world.acknowledged) < count:
+        await asyncio.sleep(0)
+
+
+async def test_a_gateway_gets_a_snapshot_and_then_what_changes(world: World) -> None:
+    gateway = await world.dial()
+    assert await gateway.hear() == Snapshot("epoch", 7, (), ())
+    world.server.broadcast(Delta(8, removed_hosts=("a",)))
+    assert await gateway.hear() == Delta(8, removed_hosts=("a",))
+    assert repr(world.server) == "<LinkServer 1 gateways>"
+
+
+async def test_nothing_is_acknowledged_until_every_gateway_has_it(world: World) -> None:
+    assert world.server.acknowledged == -1
+    first, second = await world.dial("a"), await world.dial("b")
+    await first.hear()
+    await second.hear()
+    first.say(Ack("epoch", 7))
+    await acknowledged(world, 1)
+    assert world.server.acknowledged == -1
+    second.say(Ack("epoch", 7))
+    await acknowledged(world, 2)
+    assert world.server.acknowledged == 7
+    await world.server.connected()
+
+
+async def test_an_acknowledgement_of_an_earlier_life_of_control_counts_for_nothing(
+    world: World,
+) -> None:
+    gateway = await world.dial()
+    await gateway.hear()
+    gateway.say(Ack("older epoch", 900))
+    gateway.say(Ack("epoch", 7))
+    await acknowledged(world, 1)
+    assert world.server.acknowledged == 7
+
+
+async def test_what_a_gateway_counts_reaches_the_autoscaler(world: World) -> None:
+    gateway = await world.dial()
+    await gateway.hear()
+    stats = Stats(5, (RevisionStats("default/a", 1.5, 3.0),))
+    gateway.say(Wake("default/a", 4.5))
+    gateway.say(stats)
+    while len(world.sink.heard) < 2:
+        await asyncio.sleep(0)
+    assert world.sink.heard == [Wake("default/a", 4.5), ("gateway-0", stats)]
+
+
+async def test_a_pod_is_drained_when_the_last_gateway_has_said_so(world: World) -> None:
+    first, second = await world.dial("a"), await world.dial("b")
+    await first.hear()
+    await second.hear()
+    waiting = asyncio.ensure_future(world.server.drained("pod-1"))
+    first.say(Drained("default/a", "pod-1"))
+    await world.settle()
+    assert not waiting.done()
+    second.say(Drained("default/a", "pod-1"))
+    await waiting
+
+
+async def test_a_gateway_that_is_gone_has_no_requests_left(world: World) -> None:
+    gateway = await world.dial()
+    await gateway.hear()
+    waiting = asyncio.ensure_future(world.server.drained("pod-1"))
+    await world.settle()
+    assert not waiting.done()
+    await gateway.hang_up()
+    await waiting
+    await world.server.drained("pod-2")
+
+
+async def test_a_gateway_that_speaks_nonsense_is_hung_up_on(world: World) -> None:
+    gateway = await world.dial()
+    await gateway.hear()
+    gateway.babble()
+    assert await gateway.hear() is None
