@@ -117,7 +117,7 @@ def _render(nodes: tuple[_Node, ...], values: Values) -> str:
         if isinstance(node, str):
             parts.append(node)
         elif isinstance(node, _Choice):
-            parts.extend(_render(body, values) for body in (_chosen(node, values),) if body)
+            parts.append(_render(_chosen(node, values), values))
         else:
             parts.append(show(node.evaluate(values)))
     return "".join(parts)
