@@ -1,0 +1,171 @@
+"""The real `utsuwa up`, in a directory and on ports of its own."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT / "samples"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def until(condition: Callable[[], Any], seconds: float = 30.0, what: str = "") -> Any:
+    """The first true value of `condition`; polls, for these are other processes."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {what or condition}")
+        time.sleep(0.02)
+
+
+@dataclass
+class Up:
+    """One `utsuwa up` and how to talk to it."""
+
+    data_dir: Path
+    arguments: tuple[str, ...] = ()
+    gateway_port: int = field(default_factory=free_port)
+    api_port: int = field(default_factory=free_port)
+    process: subprocess.Popen[str] | None = None
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        home = self.data_dir.parent / "home"
+        home.mkdir(exist_ok=True)
+        return {
+            **os.environ,
+            "HOME": str(home),
+            "KUBECONFIG": str(self.data_dir / "kubeconfig"),
+            "UTSUWA_DATA_DIR": str(self.data_dir),
+        }
+
+    def start(self) -> "Up":
+        """Start it and read along; does not wait."""
+        self.process = subprocess.Popen(
+            [
+                sys.executable, "-m", "utsuwa.cli", "up", "--data-dir", str(self.data_dir),
+                "--gateway-port", str(self.gateway_port), "--api-port", str(self.api_port),
+                "--address", "off", *self.arguments,
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=self.environment,
+        )  # fmt: skip
+        self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
+        self._reader.start()
+        return self
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    def ready(self) -> "Up":
+        """Wait for the line that scripts wait for."""
+        assert self.process is not None
+        process = self.process
+        until(
+            lambda: "utsuwa is ready" in self.lines or process.poll() is not None,
+            30,
+            "utsuwa is ready",
+        )
+        assert process.poll() is None, self.lines
+        return self
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        """End it as a user would; the exit code."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        code = self.process.wait(15)
+        self._reader.join(5)
+        return code
+
+    def pid_of(self, name: str) -> int:
+        """The pid of "gateway" or "control"."""
+        records = json.loads((self.data_dir / "run" / "processes.json").read_text())
+        return next(int(record["pid"]) for record in records if record["name"] == name)
+
+    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """An `utsuwa` command against it."""
+        return run([sys.executable, "-m", "utsuwa.cli", *arguments], self.environment, check)
+
+    def kubectl(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """A `kubectl` command against it."""
+        return run([need("kubectl"), *arguments], self.environment, check)
+
+    def get(self, *arguments: str) -> Any:
+        """`kubectl get … -o json`, decoded."""
+        return json.loads(self.kubectl("get", *arguments, "-o", "json").stdout)
+
+    def call(
+        self, host: str, path: str = "/", timeout: float = 30, **headers: str
+    ) -> tuple[int, str]:
+        """One request through the gateway: status and body."""
+        import http.client
+
+        connection = http.client.HTTPConnection("127.0.0.1", self.gateway_port, timeout=timeout)
+        try:
+            connection.request("GET", path, headers={"Host": host, **headers})
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        finally:
+            connection.close()
+
+
+def run(
+    command: list[str], environment: dict[str, str], check: bool
+) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment, timeout=120, check=False
+    )
+    if check:
+        assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def need(tool: str) -> str:
+    """The path of a client, or a visible skip."""
+    found = shutil.which(tool)
+    if found is None:
+        pytest.skip(f"{tool} is not installed")
+    return found
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[Up]:
+    """A fresh cluster, ready, ended afterwards."""
+    cluster = Up(tmp_path / "data").start().ready()
+    yield cluster
+    if cluster.process is not None and cluster.process.poll() is None:
+        cluster.stop()
+
+
+@pytest.fixture
+def hello(up: Up) -> Up:
+    """A cluster with the sample `hello` deployed."""
+    up.run("build", str(SAMPLES / "hello"), "-t", "hello:1")
+    up.run("deploy", "hello", "--image", "hello:1")
+    return up
