@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import pytest
 from tests.e2e.conftest import SAMPLES, Up, until
@@ -26,7 +27,7 @@ class Load:
     stopping: threading.Event = field(default_factory=threading.Event)
     errors: list[str] = field(default_factory=list)
 
-    def __enter__(self) -> "Load":
+    def __enter__(self) -> Self:
         self._threads = [threading.Thread(target=self._client) for _ in range(self.clients)]
         self._lock = threading.Lock()
         for thread in self._threads:
@@ -137,7 +138,7 @@ def test_a_pod_killed_under_load_is_replaced_and_the_others_requests_are_untouch
 ) -> None:
     with Load(loaded, 200) as load:
         before = pids(loaded)
-        victim = sorted(before)[0]
+        victim = min(before)
         os.kill(victim, signal.SIGKILL)
         until(lambda: len(pids(loaded) - before) >= 1, 20, "a replacement")
         served = load.served
