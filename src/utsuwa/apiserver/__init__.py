@@ -1,1 +1,6 @@
-"""apiserver."""
+"""The Kubernetes REST protocol over a cluster: what kubectl, gcloud and others speak to."""
+
+from utsuwa.apiserver.ports import Admission, Backend, LogSource, Review, User
+from utsuwa.apiserver.server import ApiServer
+
+__all__ = ["Admission", "ApiServer", "Backend", "LogSource", "Review", "User"]

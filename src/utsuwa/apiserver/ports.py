@@ -1,0 +1,89 @@
+"""What the API server asks of the rest: a cluster it can patch atomically, logs, and rights."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from utsuwa.cluster.port import Cluster, Key
+from utsuwa.kit.documents import Document
+from utsuwa.model.kinds import Kind
+
+
+class Backend(Cluster, Protocol):
+    """A cluster that can also change an object in one atomic step."""
+
+    @property
+    def resource_version(self) -> int:
+        """The version of the last write."""
+        ...
+
+    async def transform(
+        self,
+        kind: Kind,
+        key: Key,
+        function: Callable[[Document], Document],
+        *,
+        subresource: str = "",
+        dry_run: bool = False,
+    ) -> Document:
+        """Replace the object by `function(object)`, which must not change its argument; nothing
+        else is written between the reading and the writing. What `function` raises is passed on.
+        """
+        ...
+
+
+class LogSource(Protocol):
+    """Where the output of containers is."""
+
+    def path(self, pod: Document, container: str, previous: bool) -> Path | None:
+        """The file that holds the output of `container` (of its life before the current one when
+        `previous`); None when it never ran."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who calls: a name, and the groups it belongs to."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What a caller wants to do, in the words of access rules."""
+
+    verb: str
+    kind: Kind | None
+    """None for paths that are not objects."""
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+    path: str = ""
+
+
+class Authorizer(Protocol):
+    """Decides who may do what."""
+
+    def allows(self, user: User, attributes: Attributes) -> bool:
+        """Whether `user` may do it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A write that admission is to look at. `object` is what would be stored (for DELETE, what
+    is), `old` what is stored now."""
+
+    kind: Kind
+    operation: str
+    object: Document
+    old: Document | None
+    user: User
+    subresource: str = ""
+    dry_run: bool = False
+
+
+Admission = Callable[[Review], tuple[Document, tuple[str, ...]]]
+"""Gives the object with its defaults, and warnings; raises an ApiError when it denies."""

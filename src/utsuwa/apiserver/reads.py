@@ -1,0 +1,60 @@
+"""get and list."""
+
+from utsuwa.apiserver.calls import Call, Outcome
+from utsuwa.apiserver.paging import Pages
+from utsuwa.apiserver.ports import Backend
+from utsuwa.apiserver.scale import scale_of
+from utsuwa.cluster.errors import ExpiredError
+from utsuwa.kit.clock import Clock
+from utsuwa.kit.documents import Document
+
+
+class Reads:
+    """Answers what is, from the cluster's memory."""
+
+    def __init__(self, cluster: Backend, clock: Clock) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._pages = Pages(clock)
+
+    async def get(self, call: Call) -> Outcome:
+        """One object, or its status or scale."""
+        document = await self._cluster.get(call.target.kind, call.target.key)
+        if call.target.subresource == "scale":
+            return Outcome(scale_of(document))
+        return Outcome(call.shape.one(document, self._clock.now()))
+
+    async def listing(self, call: Call) -> Outcome:
+        """All objects that the selectors select, in the order of their names."""
+        question = "|".join(
+            (
+                str(call.target),
+                *(call.query.get(name, "") for name in ("labelSelector", "fieldSelector")),
+            )
+        )
+        limit = call.number("limit") or 0
+        token = call.query.get("continue", "")
+        if token:
+            page = self._pages.following(token, question, limit)
+        else:
+            items, version = await self.select(call)
+            page = self._pages.first(items, str(version), question, limit)
+        return Outcome(call.shape.many(page.items, page.metadata, self._clock.now()))
+
+    async def select(self, call: Call) -> tuple[list[Document], int]:
+        """The selected objects and the version to watch from."""
+        matches = call.selection()
+        listing = await self._cluster.list(call.target.kind, call.target.namespace)
+        asked = call.query.get("resourceVersion", "")
+        if call.query.get("resourceVersionMatch") == "Exact" and asked != str(
+            listing.resource_version
+        ):
+            raise ExpiredError(f"The provided resource version {asked} is no longer kept")
+        items = [item for item in listing.items if matches is None or matches(item)]
+        items.sort(key=_place)
+        return items, listing.resource_version
+
+
+def _place(document: Document) -> tuple[str, str]:
+    metadata = document["metadata"]
+    return metadata.get("namespace", ""), metadata["name"]

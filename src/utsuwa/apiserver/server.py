@@ -1,0 +1,287 @@
+"""The server: HTTP in, HTTP out.
+
+Each request is authenticated, understood as a :class:`Call`, allowed or refused, and handed to
+the part that answers it. Whatever goes wrong is answered as a `Status`; what is our own fault as
+500 with a number that the log explains.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+
+from aiohttp import web
+
+from utsuwa.apiserver import discovery, openapi, reviews
+from utsuwa.apiserver.auth import MastersOnly, forbidden, user_of
+from utsuwa.apiserver.bodies import LIMIT, document, parse
+from utsuwa.apiserver.calls import Call, Outcome
+from utsuwa.apiserver.logs import Logs
+from utsuwa.apiserver.negotiation import Form, discovery_type, wanted
+from utsuwa.apiserver.paths import parse as parse_path
+from utsuwa.apiserver.ports import Admission, Attributes, Authorizer, Backend, LogSource, User
+from utsuwa.apiserver.reads import Reads
+from utsuwa.apiserver.status import (
+    InternalError,
+    MethodNotAllowedError,
+    TooLargeError,
+    failure,
+)
+from utsuwa.apiserver.watch import Watches
+from utsuwa.apiserver.writes import Writes
+from utsuwa.cluster.errors import ApiError, NotFoundError
+from utsuwa.kit.clock import Clock
+from utsuwa.kit.documents import Document, encode
+from utsuwa.kit.ids import Ids
+from utsuwa.kit.log import get_logger
+from utsuwa.kit.tasks import TaskSet
+
+_log = get_logger(__name__)
+
+_CLOSE_SECONDS = 3.0
+_JSON = "application/json"
+_HEALTH = ("/healthz", "/livez", "/readyz")
+_REVIEWS = {f"/apis/{group}/v1/{plural}": name for group, plural, name in discovery.REVIEWS}
+_VERBS = {
+    "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete",
+}  # fmt: skip
+
+_Answer = Callable[[Call], Awaitable[Outcome]]
+
+
+class ApiServer:
+    """The Kubernetes API over a cluster.
+
+    `app` is the aiohttp application; :meth:`serve` listens on sockets that somebody else opened.
+    """
+
+    def __init__(
+        self,
+        cluster: Backend,
+        *,
+        admission: Admission,
+        clock: Clock,
+        ids: Ids,
+        logs: LogSource,
+        version: str,
+        authorizer: Authorizer | None = None,
+    ) -> None:
+        reads = Reads(cluster, clock)
+        writes = Writes(cluster, reads, admission, clock)
+        self._ids = ids
+        self._version = encode(discovery.version_info(version))
+        self._authorizer: Authorizer = authorizer or MastersOnly()
+        self._reads = reads
+        self._watches = Watches(cluster, reads, clock)
+        self._logs = Logs(cluster, logs, clock)
+        self._tasks = TaskSet()
+        self._writers: dict[str, _Answer] = {
+            "create": writes.create,
+            "update": writes.update,
+            "patch": writes.patch,
+            "delete": writes.delete,
+            "deletecollection": writes.delete_collection,
+        }
+        self._runner: web.AppRunner | None = None
+        self.app = web.Application(client_max_size=LIMIT)
+        self.app.router.add_route("*", "/{path:.*}", self._handle)
+
+    def __repr__(self) -> str:
+        where = self._runner.addresses if self._runner else "not serving"
+        return f"<ApiServer {where}>"
+
+    async def serve(self, sockets: Sequence[socket.socket], context: ssl.SSLContext) -> None:
+        """Serve on listening sockets, with TLS, until :meth:`close`. Returns once it listens."""
+        runner = web.AppRunner(
+            self.app,
+            access_log=None,
+            handler_cancellation=True,  # a watch must notice that its client went away
+            shutdown_timeout=_CLOSE_SECONDS,
+            keepalive_timeout=120.0,
+        )
+        await runner.setup()
+        for listening in sockets:
+            await web.SockSite(runner, listening, ssl_context=context).start()
+        self._runner = runner
+
+    async def close(self) -> None:
+        """Take no more connections, end watches and logs cleanly, then cut what is left."""
+        self._watches.close()
+        self._logs.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        await self._tasks.close()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        try:
+            return await self._answer(request)
+        except ApiError as error:
+            return _status(error)
+        except web.HTTPRequestEntityTooLarge:
+            return _status(
+                TooLargeError(f"limit is {LIMIT} bytes: the body of the request is larger")
+            )
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            return self._our_fault(request, error)
+
+    def _our_fault(self, request: web.Request, error: Exception) -> web.Response:
+        number = self._ids.uid()
+        _log.error(
+            "request failed", error=error,
+            method=request.method, path=request.path, request=number,
+        )  # fmt: skip
+        return _status(
+            InternalError(
+                f"an error on the server: {type(error).__name__}; "
+                f"the server's log tells more at request {number}"
+            )
+        )
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        path = request.path.rstrip("/") or "/"
+        if path.startswith(_HEALTH):
+            return web.Response(text="ok")
+        if path == "/version":
+            return _json(self._version)
+        user = self._user(request)
+        if path in _REVIEWS and request.method == "POST":
+            return await self._review(request, user, _REVIEWS[path])
+        target = parse_path(path)
+        if target is None:
+            return self._describe(request, user, path)
+        body = await request.read() if request.body_exists else b""
+        call = Call(
+            user,
+            target,
+            request.query,
+            wanted(request.headers.get("Accept", "")),
+            body,
+            request.headers.get("Content-Type", ""),
+            request.headers.get("User-Agent", ""),
+        )
+        return await self._serve(call, request)
+
+    async def _serve(self, call: Call, request: web.Request) -> web.StreamResponse:
+        verb = _verb(call, request.method)
+        target = call.target
+        attributes = Attributes(
+            verb, target.kind, target.namespace, target.name, target.subresource, request.path
+        )
+        if not self._authorizer.allows(call.user, attributes):
+            raise forbidden(call.user, attributes)
+        if verb == "watch":
+            return await self._watches.serve(call, request)
+        if target.subresource == "log":
+            return await self._logs.serve(call, request)
+        if verb == "list":
+            return _outcome(await self._reads.listing(call))
+        if verb == "get":
+            return _outcome(await self._reads.get(call))
+        # A write that has begun is finished, even if its client goes away meanwhile.
+        task = self._tasks.start(self._written(verb, call, request), name=f"{verb} {request.path}")
+        return await asyncio.shield(task)
+
+    async def _written(self, verb: str, call: Call, request: web.Request) -> web.Response:
+        try:
+            return _outcome(await self._writers[verb](call))
+        except ApiError as error:
+            return _status(error)
+        except Exception as error:
+            return self._our_fault(request, error)
+
+    async def _review(self, request: web.Request, user: User, kind: str) -> web.Response:
+        body = parse(await request.read(), request.headers.get("Content-Type", ""))
+        answer = reviews.answer(kind, document(body.value), user, self._authorizer)
+        return _json(encode(answer), 201)
+
+    def _describe(self, request: web.Request, user: User, path: str) -> web.Response:
+        """Discovery and OpenAPI."""
+        attributes = Attributes("get", None, path=path)
+        if not self._authorizer.allows(user, attributes):
+            raise forbidden(user, attributes)
+        if request.method not in {"GET", "HEAD"}:
+            raise _not_found()
+        if path in {"/api", "/apis"}:
+            return _groups(request, path)
+        found = _described(path)
+        if found is None:
+            raise _not_found()
+        return _json(found if isinstance(found, bytes) else encode(found))
+
+    def _user(self, request: web.Request) -> User:
+        transport = request.transport
+        return user_of(transport.get_extra_info("peercert") if transport else None)
+
+
+def _verb(call: Call, method: str) -> str:
+    named = bool(call.target.name)
+    if method in {"GET", "HEAD"}:
+        if named:
+            return "get"
+        return "watch" if call.flag("watch") else "list"
+    verb = _VERBS.get(method, "")
+    sub = call.target.subresource
+    takes = {
+        "create": not named,
+        "update": named and sub != "log",
+        "patch": named and sub not in {"log", "finalize"},
+        "delete": not sub,
+    }
+    if not takes.get(verb):
+        raise MethodNotAllowedError(
+            f"the server does not allow the method {method} on the requested resource"
+        )
+    return "deletecollection" if verb == "delete" and not named else verb
+
+
+def _groups(request: web.Request, path: str) -> web.Response:
+    form = wanted(request.headers.get("Accept", ""))
+    if form.form is Form.DISCOVERY:
+        listed = discovery.aggregated(form.version, core=path == "/api")
+        response = _json(encode(listed))
+        response.headers["Content-Type"] = discovery_type(form.version)
+        response.headers["Vary"] = "Accept"
+        return response
+    if path == "/api":
+        return _json(encode(discovery.api_versions(request.host)))
+    return _json(encode(discovery.api_group_list()))
+
+
+def _described(path: str) -> Document | bytes | None:
+    parts = path.strip("/").split("/")
+    if parts[:2] == ["openapi", "v3"]:
+        place = parts[3:] if parts[2:3] in (["api"], ["apis"]) else parts[2:]
+        return openapi.document("/".join(place)) if place else openapi.index()
+    if parts[0] == "apis" and len(parts) == 2:
+        return discovery.api_group(parts[1])
+    if parts[0] in {"api", "apis"}:
+        return discovery.api_resource_list("/".join(parts[1:]))
+    if parts == [""]:
+        groups = [f"/apis/{name}" for name in discovery.groups()]
+        return {"paths": ["/api", "/api/v1", "/apis", *groups, "/openapi/v3", "/version"]}
+    return None
+
+
+def _not_found() -> NotFoundError:
+    return NotFoundError("the server could not find the requested resource")
+
+
+def _json(data: bytes, code: int = 200) -> web.Response:
+    return web.Response(
+        body=data, status=code, content_type=_JSON, headers={"Cache-Control": "no-cache, private"}
+    )
+
+
+def _outcome(outcome: Outcome) -> web.Response:
+    response = _json(encode(outcome.document), outcome.code)
+    for warning in outcome.warnings:
+        text = warning.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+        response.headers.add("Warning", f'299 - "{text}"')
+    return response
+
+
+def _status(error: ApiError) -> web.Response:
+    return _json(encode(failure(error)), error.code)

@@ -1,0 +1,84 @@
+"""A running API server over a cluster in memory, for tests and for trying things out."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+
+from utsuwa.apiserver.pki import Authority, write_kubeconfig
+from utsuwa.apiserver.ports import Admission, Review
+from utsuwa.apiserver.server import ApiServer
+from utsuwa.cluster.embedded import Embedded
+from utsuwa.kit.clock import Clock, SystemClock
+from utsuwa.kit.documents import Document
+from utsuwa.kit.ids import Ids
+from utsuwa.testing.cluster import memory_cluster
+
+
+@dataclass
+class LogFiles:
+    """A LogSource: files by Pod name and container; those of a former life apart."""
+
+    current: dict[tuple[str, str], Path] = field(default_factory=dict)
+    former: dict[tuple[str, str], Path] = field(default_factory=dict)
+
+    def path(self, pod: Document, container: str, previous: bool) -> Path | None:
+        """As the port."""
+        files = self.former if previous else self.current
+        return files.get((pod["metadata"]["name"], container))
+
+
+def admit_everything(review: Review) -> tuple[Document, tuple[str, ...]]:
+    """An Admission that changes nothing."""
+    return review.object, ()
+
+
+@dataclass
+class Serving:
+    """A running API server, and what a client of it needs."""
+
+    server: ApiServer
+    cluster: Embedded
+    logs: LogFiles
+    authority: Authority
+    url: str
+    kubeconfig: Path
+    http: aiohttp.ClientSession
+    """A session of the administrator; paths are relative to `url`."""
+
+
+@asynccontextmanager
+async def serving(
+    directory: Path,
+    *,
+    clock: Clock | None = None,
+    admission: Admission = admit_everything,
+    address: tuple[str, int] = ("127.0.0.1", 0),
+) -> AsyncIterator[Serving]:
+    """Serve a cluster in memory on `address`; certificates and kubeconfig go to `directory`."""
+    used = clock or SystemClock()
+    authority = await asyncio.to_thread(Authority.open, directory / "pki", used)
+    listening = socket.create_server(address)
+    url = f"https://{address[0]}:{listening.getsockname()[1]}"
+    kubeconfig = directory / "kubeconfig"
+    write_kubeconfig(kubeconfig, authority.kubeconfig(url))
+    async with memory_cluster(used) as cluster:
+        logs = LogFiles()
+        server = ApiServer(
+            cluster, admission=admission, clock=used, ids=Ids(), logs=logs, version="test"
+        )
+        await server.serve([listening], authority.server_context([address[0]]))
+        async with aiohttp.ClientSession(
+            url, connector=aiohttp.TCPConnector(ssl=_trusting(authority), limit=0)
+        ) as http:
+            yield Serving(server, cluster, logs, authority, url, kubeconfig, http)
+        await server.close()
+
+
+def _trusting(authority: Authority) -> ssl.SSLContext:
+    return authority.client_context()
