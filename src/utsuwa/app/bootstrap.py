@@ -28,8 +28,7 @@ class Addresses:
     domain: str
     gateway_ip: str
     gateway_port: int
-    """The port that belongs in URLs: 80 where `gateway_ip` serves it."""
-    node_port: int
+    """The port on loopback; `gateway_ip` has port 80 too where that could be bound."""
     api_port: int
 
 
@@ -43,7 +42,6 @@ async def bootstrap(cluster: Cluster, addresses: Addresses) -> None:
     for name in SETTINGS:
         await _ensure(cluster, CONFIG_MAP, _config_map(name, addresses))
     await _follow_domain(cluster, addresses)
-    await _follow_port(cluster, addresses)
     await _ensure(cluster, CORE_SERVICE, _kubernetes_service(addresses))
     await _ensure_gateway_service(cluster, addresses)
 
@@ -94,13 +92,6 @@ async def _follow_domain(cluster: Cluster, addresses: Addresses) -> None:
         await cluster.merge(CONFIG_MAP, key, patch)
 
 
-async def _follow_port(cluster: Cluster, addresses: Addresses) -> None:
-    """The port in URLs is a fact of this start, not a choice of an operator."""
-    port = None if addresses.gateway_port == 80 else str(addresses.gateway_port)
-    patch = {"data": {"utsuwa.dev/external-port": port}}
-    await cluster.merge(CONFIG_MAP, Key(SYSTEM, "config-network"), patch)
-
-
 def _kubernetes_service(addresses: Addresses) -> Document:
     port = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": addresses.api_port}
     spec = {"type": "ClusterIP", "clusterIP": "127.0.0.1", "ports": [port]}
@@ -117,8 +108,8 @@ async def _ensure_gateway_service(cluster: Cluster, addresses: Addresses) -> Non
             "name": "http2",
             "port": 80,
             "protocol": "TCP",
-            "targetPort": addresses.node_port,
-            "nodePort": addresses.node_port,
+            "targetPort": addresses.gateway_port,
+            "nodePort": addresses.gateway_port,
         }
     ]
     spec = {"type": "LoadBalancer", "clusterIP": addresses.gateway_ip, "ports": ports}

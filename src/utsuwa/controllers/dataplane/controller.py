@@ -13,9 +13,10 @@ from utsuwa.cluster.informer import key_of
 from utsuwa.cluster.port import Key
 from utsuwa.controllers.dataplane.link import LinkServer, StatsSink
 from utsuwa.controllers.framework import Context, Controller
+from utsuwa.kit.clock import rfc3339
 from utsuwa.kit.documents import Document, copy, dig
 from utsuwa.kit.tasks import TaskSet
-from utsuwa.model.conditions import groom
+from utsuwa.model.conditions import finish, is_ready
 from utsuwa.model.kinds import INGRESS, POD, REVISION
 from utsuwa.model.lifecycle import ingress as lifecycle
 from utsuwa.routing.messages import RevisionName, RevisionTable, Snapshot
@@ -82,18 +83,20 @@ class DataPlane:
         return None
 
     def _status(self, key: Key, ingress: Document) -> Document:
-        status = copy(ingress.get("status") or {})
+        old = ingress.get("status") or {}
+        status = copy(old)
         generation = dig(ingress, "metadata", "generation", default=0)
-        lifecycle.initialize(status)
+        lifecycle.CONDITIONS.initialise(status)
         if taken := self._taken(ingress):
-            lifecycle.mark_host_taken(status, *taken)
+            lifecycle.mark_not_owned(status, "host", "{} of Route {}".format(*taken))
         elif self._is_in_force(key):
-            lifecycle.mark_programmed(status, self._address)
-        elif status.get("observedGeneration") != generation or not lifecycle.is_ready(status):
+            address = [{"ip": self._address}]
+            lifecycle.mark_network_configured(status)
+            lifecycle.mark_load_balancer_ready(status, address, address)
+        elif not is_ready(ingress):
             # A Ready of this generation stands: after a restart of control the gateways serve on.
-            lifecycle.mark_waiting(status)
-        status["observedGeneration"] = generation
-        groom(ingress.get("status"), status, self._context.clock.now())
+            lifecycle.mark_network_pending(status, "Waiting for the gateway to take this route.")
+        finish(old, status, generation=generation, now=rfc3339(self._context.clock.now()))
         return status
 
     def _is_in_force(self, key: Key) -> bool:
