@@ -8,6 +8,7 @@ each statement gives up the interpreter's lock and must win it back from a busy 
 import asyncio
 import queue
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -21,6 +22,11 @@ from utsuwa.store.log import OnDone
 from utsuwa.store.records import Entry, Loaded, ObjectKey, Stored, Write
 
 SCHEMA = 1
+SWITCH_INTERVAL = 0.00005
+"""Seconds after which the writer thread may demand the interpreter from a busy loop. With Python's
+default of 5 ms a loop that polls more often than that never has to give way (each short release
+restarts the wait) and starves the writer: measured, 0.5 to 5 s for one write beside a loop at
+100 %; with 50 µs, about 15 ms, at no loss of throughput."""
 _ROWS = 200
 """Rows a statement; more than that many writes never wait in practice."""
 
@@ -55,6 +61,7 @@ class SqliteLog:
             StoreLockedError: another process has it open.
             StoreError: it cannot be read or written, or is of a newer schema.
         """
+        sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_INTERVAL))
         loop = asyncio.get_running_loop()
         opened: asyncio.Future[Loaded] = loop.create_future()
 
