@@ -53,6 +53,14 @@ class Collector:
         if concurrency > 0 and (self.last_load is None or time >= self.last_load):
             self.last_load = math.floor(time)
 
+    def fill(self, since: float, until: float) -> None:
+        """Ready pods were seen idle in every second from `since` to `until`: windows drain. What
+        was recorded of those seconds stays."""
+        self._concurrency.fill(since, until)
+        self._panic_concurrency.fill(since, until)
+        self._rps.fill(since, until)
+        self._panic_rps.fill(since, until)
+
     def load(self, metric: str, now: float) -> Load:
         """The averages of `metric` as of `now`."""
         if metric == RPS:

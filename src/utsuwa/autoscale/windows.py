@@ -21,6 +21,10 @@ class Window(Protocol):
         """Add `value` to the bucket of `time`; dropped when older than the window."""
         ...
 
+    def fill(self, since: float, until: float) -> None:
+        """Zeros were measured in every second from `since` to `until`."""
+        ...
+
     def average(self, now: float) -> float:
         """The average as of `now`, 0 when nothing is left in the window."""
         ...
@@ -74,6 +78,15 @@ class LinearWindow:
                 self._advance(bucket)
         self._buckets[bucket % len(self._buckets)] += value
         self._total += value
+
+    def fill(self, since: float, until: float) -> None:
+        """Zeros were measured in every second from `since` to `until`: at most two writes, for
+        seconds skipped within the window count as zeros anyway."""
+        last = math.floor(until) // self._granularity
+        if self._last is None or last - self._last >= self._span:
+            oldest = (last - len(self._buckets) + 1) * self._granularity
+            self.record(max(since, oldest), 0.0)
+        self.record(until, 0.0)
 
     def _advance(self, bucket: int) -> None:
         """Make `bucket` the newest; the seconds that were skipped count as zeros."""
