@@ -1,0 +1,101 @@
+"""`python -m utsuwa.gateway`: one gateway process, configured by its environment.
+
+UTSUWA_GATEWAY_FDS     listening sockets handed down, such as `3,4`
+UTSUWA_LINK            path of control's unix socket
+UTSUWA_GATEWAY_NAME    such as `gateway-0`
+UTSUWA_LOG_LEVEL       such as `INFO`
+UTSUWA_DRAIN_SECONDS   how long requests may still run after SIGTERM or SIGINT (30)
+
+It lives on when its parent dies: whoever comes next finds it serving and replaces it.
+"""
+
+import asyncio
+import gc
+import os
+import random
+import resource
+import signal
+import socket
+import sys
+
+import uvloop
+
+from utsuwa.gateway.server import Gateway
+from utsuwa.kit import log
+from utsuwa.kit.clock import SystemClock
+
+_log = log.get_logger("utsuwa.gateway")
+
+
+def sockets(text: str) -> list[socket.socket]:
+    """The listening sockets of a comma-separated list of descriptors.
+
+    Raises:
+        ValueError: it is not such a list, or one of them is no socket.
+    """
+    found: list[socket.socket] = []
+    for part in text.split(","):
+        try:
+            sock = socket.socket(fileno=int(part))
+        except (ValueError, OSError) as error:
+            raise ValueError(
+                f"UTSUWA_GATEWAY_FDS={text!r}: expected numbers of listening sockets such as "
+                f"`3,4`, found {part!r} ({error}); `utsuwa up` sets it"
+            ) from error
+        sock.setblocking(False)
+        found.append(sock)
+    return found
+
+
+def tune() -> None:
+    """Open files up to the hard limit; collect rarely: requests make no cycles."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
+
+
+async def run(environment: dict[str, str]) -> int:
+    """Serve until told to stop; answers the exit code."""
+    stop: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def end(code: int) -> None:
+        if not stop.done():
+            stop.set_result(code)
+
+    gateway = Gateway(
+        clock=SystemClock(),
+        source=random.Random(),
+        name=environment.get("UTSUWA_GATEWAY_NAME", "gateway-0"),
+        link=environment["UTSUWA_LINK"],
+        sockets=sockets(environment["UTSUWA_GATEWAY_FDS"]),
+        on_death=lambda name, error: end(1),
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        gateway.core.loop.add_signal_handler(number, end, 0)
+    gateway.start()
+    tune()
+    code = await stop
+    if code == 0:
+        await gateway.drain(float(environment.get("UTSUWA_DRAIN_SECONDS", "30")))
+    return code
+
+
+def main() -> None:
+    """Entry point."""
+    log.configure(os.environ.get("UTSUWA_LOG_LEVEL", "INFO"))
+    missing = [name for name in ("UTSUWA_GATEWAY_FDS", "UTSUWA_LINK") if name not in os.environ]
+    if missing:
+        _log.error("environment is incomplete: `utsuwa up` starts the gateway", missing=missing)
+        sys.exit(2)
+    try:
+        code = uvloop.run(run(dict(os.environ)))
+    except ValueError as error:
+        _log.error("cannot start", reason=error)
+        code = 2
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

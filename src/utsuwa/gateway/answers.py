@@ -1,0 +1,31 @@
+"""Answers that the gateway makes itself: one line that says what is wrong and what to do."""
+
+from http import HTTPStatus
+
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
+
+
+def answer(status: int, text: str, *, close: bool = False, head_only: bool = False) -> bytes:
+    """A complete response with `text` as its body, ended by a line feed as `http.Error` does.
+
+    `spec/dataplane.md` §6; the timeouts' 504 of §5 alone has neither line feed nor nosniff.
+    """
+    timeout = status == 504
+    body = text.encode() if timeout else text.encode() + b"\n"
+    return (
+        b"HTTP/1.1 %d %b\r\nContent-Type: text/plain; charset=utf-8\r\n%bContent-Length: %d\r\n%b\r\n%b"
+        % (
+            status,
+            _REASONS.get(status, "Error").encode(),
+            b"" if timeout else b"X-Content-Type-Options: nosniff\r\n",
+            len(body),
+            b"Connection: close\r\n" if close else b"",
+            b"" if head_only else body,
+        )
+    )
+
+
+def unknown_host(host: bytes) -> str:
+    """The 404 for a host that no route has."""
+    name = host.decode("latin-1") or "(none)"
+    return f"no service has the host {name}: see `utsuwa services` for the URLs that exist"

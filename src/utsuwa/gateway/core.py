@@ -1,0 +1,103 @@
+"""What the parts of one gateway process share."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from utsuwa.gateway.accounting import Accounts
+from utsuwa.kit.clock import Clock
+from utsuwa.kit.tasks import TaskSet
+
+if TYPE_CHECKING:
+    from utsuwa.gateway.table import Host, Revision
+    from utsuwa.routing.messages import ToControl
+
+Dial = Callable[[Callable[[], asyncio.BaseProtocol], str, int], "asyncio.Future[None]"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one client may use, in bytes and seconds, and how many may wait."""
+
+    replay: int = 64 * 1024
+    """Of a request's body, kept so that it can be sent again."""
+    hold: int = 64 * 1024
+    """Of what a client sent ahead (a body while it waits, the next requests), before we stop
+    reading from it."""
+    header_timeout: float = 60.0
+    linger: float = 2.0
+    """How long a connection that we are to close is still read from, so that the client sees our
+    answer and not a reset (RFC 9112 §9.6)."""
+    discard: int = 256 * 1024
+    """The rest of a request's body that we read and drop to keep the connection."""
+    connect_timeout: float = 1.0
+    queue: int = 100_000
+    """Requests of one revision that may wait (`spec/dataplane.md` §3.1: unbounded in practice)."""
+
+
+def _unheard(message: "ToControl") -> None:
+    """There is no link yet."""
+
+
+class Sweepable(Protocol):
+    """A connection with a deadline."""
+
+    deadline: float
+
+    def expired(self, now: float) -> None:
+        """`deadline` has passed."""
+        ...
+
+    def retire(self) -> None:
+        """Take no further request; close as soon as nothing is under way."""
+        ...
+
+    def abort(self) -> None:
+        """Close at once."""
+        ...
+
+
+class Core:
+    """Clock, loop, table and books of one gateway, handed to each of its parts.
+
+    Mutable state: `hosts` and `revisions` (changed by :mod:`table`), `connections`, `draining`.
+    """
+
+    __slots__ = (
+        "accounts", "clock", "connections", "draining", "hosts", "limits", "loop", "monotonic",
+        "random", "revisions", "send", "tasks",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
+        source: random.Random,
+        tasks: TaskSet,
+        limits: Limits | None = None,
+    ) -> None:
+        self.loop = loop
+        self.clock = clock
+        self.monotonic = clock.monotonic
+        self.random = source
+        self.tasks = tasks
+        self.limits = limits or Limits()
+        self.accounts = Accounts(clock.now, clock.monotonic())
+        self.hosts: dict[bytes, Host] = {}
+        self.revisions: dict[str, Revision] = {}
+        self.connections: set[Sweepable] = set()
+        self.draining = False
+        self.send: Callable[[ToControl], None] = _unheard
+
+    def __repr__(self) -> str:
+        return f"<Core {len(self.hosts)} hosts, {len(self.connections)} connections>"
+
+    def now(self) -> float:
+        """Monotonic seconds, for the books: closes the second that has ended before."""
+        now = self.monotonic()
+        if now >= self.accounts.boundary:
+            self.accounts.roll(now)
+        return now

@@ -1,0 +1,561 @@
+"""A client's connection: one request after another, each from its head to the end of its answer.
+
+The connection itself is the request that waits in its revision's line and the exchange that a
+:class:`PodConnection` carries: nothing is made anew for a request.
+"""
+
+import asyncio
+from math import inf
+from typing import TYPE_CHECKING, cast
+
+from utsuwa.gateway.accounting import CLIENT_LEFT, Usage
+from utsuwa.gateway.admission import QueueFullError
+from utsuwa.gateway.answers import answer, unknown_host
+from utsuwa.gateway.core import Core
+from utsuwa.gateway.http1 import request
+from utsuwa.gateway.http1.chunked import ChunkedBody
+from utsuwa.gateway.http1.errors import BadMessageError
+from utsuwa.gateway.http1.fields import CHUNKED, UNTIL_CLOSE
+from utsuwa.gateway.http1.request import MAX_HEAD, Peer, RequestHead
+from utsuwa.gateway.http1.response import ResponseHead, with_connection, without_chunks
+from utsuwa.gateway.upstream import Pod, PodConnection
+
+if TYPE_CHECKING:
+    from utsuwa.gateway.table import Revision
+
+_IDLE, _WAITING, _ACTIVE, _TUNNEL, _DISCARD, _LINGER, _CLOSED = range(7)
+_STATES = ("idle", "waiting", "active", "tunnel", "discard", "linger", "closed")
+_REMEMBER = 2048
+"""Longest head in bytes that is kept to be recognised when it comes again."""
+
+
+class ClientConnection(asyncio.Protocol):
+    """One client over HTTP/1.1 or 1.0.
+
+    Mutable state, all changed on the loop:
+
+    * `_state`: idle (between requests, `_buffer` holds the beginning of a head), waiting (for a
+      slot or a connection), active (on a pod), tunnel (after 101), discard (the rest of a body
+      whose answer is out), linger (we have said our last word), closed;
+    * `_body_left` / `_body_chunks`: what of the request's body is still to come;
+    * `_replay`: what the pod was or will be sent, as long as it can be sent again;
+    * `_buffer`: bytes of later requests while one is under way.
+    """
+
+    __slots__ = (
+        "_arrival", "_body_chunks", "_body_left", "_buffer", "_decode", "_eof", "_keep",
+        "_last_write", "_raw", "_read_paused", "_reading", "_replay", "_retried", "_revision", "_state",
+        "_status", "_usage", "_write_paused", "backend", "core", "deadline", "head", "peer",
+        "plain", "transport", "upstream",
+    )  # fmt: skip
+
+    transport: asyncio.Transport
+    head: RequestHead
+    peer: Peer
+    _usage: Usage
+    _revision: "Revision"
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.deadline = inf
+        self.plain = False
+        self.upstream: PodConnection | None = None
+        self.backend: Pod | None = None
+        self._state = _IDLE
+        self._buffer = b""
+        self._raw = b""
+        self._body_left = 0
+        self._body_chunks: ChunkedBody | None = None
+        self._replay: bytes | None = None
+        self._arrival = 0.0
+        self._last_write = 0.0
+        self._status = 0
+        self._retried = False
+        self._keep = True
+        self._eof = False
+        self._decode = False
+        self._reading = False
+        self._read_paused = False
+        self._write_paused = False
+
+    def __repr__(self) -> str:
+        return f"<ClientConnection {_STATES[self._state]} backend={self.backend}>"
+
+    # --- from the client ------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client connected."""
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's are none by class
+        peer = transport.get_extra_info("peername")
+        self.peer = Peer(str(peer[0]) if peer else "unknown")
+        self.core.connections.add(self)
+        self.deadline = self.core.monotonic() + self.core.limits.header_timeout
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the client."""
+        if self._state == _IDLE:
+            if self._buffer:
+                data = self._buffer + data
+                self._buffer = b""
+            self._read_heads(data)
+        elif self._state == _TUNNEL:
+            if self.upstream is not None:
+                self.upstream.transport.write(data)
+        elif self._state == _LINGER:
+            pass
+        elif self._body_left:
+            self._read_body(data)
+        else:
+            self._hold(data)
+
+    def _read_heads(self, data: bytes) -> None:
+        """Take the first request of `data`; the others (pipelining) follow when it is answered."""
+        self._reading = True
+        while data and self._state == _IDLE:
+            end = data.find(b"\r\n\r\n") + 4
+            if end == 3 or end > MAX_HEAD:
+                self._incomplete(data)
+                break
+            raw = data if end == len(data) else data[:end]
+            if raw != self._raw:
+                if raw[0] in b"\r\n":
+                    data = data.lstrip(b"\r\n")  # RFC 9112 §2.2: empty lines before a request
+                    continue
+                try:
+                    self.head = request.parse(raw, self.peer)
+                except BadMessageError as error:
+                    self._refuse(error)
+                    break
+                self._raw = raw if end <= _REMEMBER else b""
+            self._begin(data, end)
+            data, self._buffer = self._buffer, b""
+        else:
+            self._buffer = data
+        self._reading = False
+
+    def _incomplete(self, data: bytes) -> None:
+        data = data.lstrip(b"\r\n") if data[0] in b"\r\n" else data
+        try:
+            if data:
+                request.check_start(data)
+        except BadMessageError as error:
+            self._refuse(error)
+            return
+        if not self._buffer and self.deadline == inf:
+            self.deadline = self.core.monotonic() + self.core.limits.header_timeout
+        self._buffer = data
+
+    def _begin(self, data: bytes, end: int) -> None:
+        head = self.head
+        core = self.core
+        self.plain = head.plain and self._keep
+        self._status = 0
+        self._retried = False
+        self._decode = False
+        self._replay = head.out
+        self._body_left = head.length
+        if head.length or end != len(data):
+            self._first_body(data, end)
+            if self._state != _IDLE:
+                return
+        host = core.hosts.get(head.host)
+        if host is None:
+            self._reply(404, unknown_host(head.host))
+            return
+        revision = self._revision = host.revision or host.pick(core.random)
+        now = self._arrival = core.now()
+        usage = revision.usage
+        if usage is None:
+            usage = revision.first_request(now, head.target, self.peer)
+        self._usage = usage
+        usage.enter(now)
+        self.deadline = now + revision.patience
+        if revision.set_fields:
+            self._set_fields(host.fields_of(revision))
+        self._state = _WAITING
+        try:
+            pod = revision.arrive(self)
+        except QueueFullError:
+            self.refused("pending request queue full")
+            return
+        if pod is not None:
+            self.granted(pod)
+        elif revision.unavailable:
+            revision.refuse_if_hopeless()
+
+    def _set_fields(self, fields: tuple[tuple[bytes, bytes], ...]) -> None:
+        if fields and self._replay is not None:
+            body = self._replay[len(self.head.out) :]
+            self._replay = request.with_fields(self.head.out, fields) + body
+
+    def _first_body(self, data: bytes, end: int) -> None:
+        rest = data[end:] if end < len(data) else b""
+        if self.head.length:
+            self.plain = False
+            self._body_chunks = ChunkedBody() if self.head.length == CHUNKED else None
+            if rest:
+                self._read_body(rest)
+        elif rest:
+            self._hold(rest)
+
+    def _read_body(self, data: bytes) -> None:
+        """More of the request's body: on to the pod, or kept until there is one."""
+        try:
+            end = self._body_end(data)
+        except BadMessageError as error:
+            self._break_off(error)
+            return
+        if end >= 0:
+            self._body_left = 0
+            self._body_chunks = None
+            if end < len(data):
+                self._hold(data[end:])
+                data = data[:end]
+            self.plain = self.head.plain and self._keep and self._status == 0
+        if self._state == _DISCARD:
+            self._discarded(len(data))
+            return
+        limit = self.core.limits.replay
+        replay = self._replay
+        if self.upstream is not None:
+            if replay is not None:
+                self._replay = replay + data if len(replay) + len(data) <= limit else None
+            self.upstream.transport.write(data)
+        elif replay is not None:
+            self._replay = replay = replay + data
+            if len(replay) > limit:
+                self._pause_reading()
+
+    def _body_end(self, data: bytes) -> int:
+        if self._body_chunks is not None:
+            return self._body_chunks.feed(data)
+        left = self._body_left
+        if len(data) < left:
+            self._body_left = left - len(data)
+            return -1
+        return left
+
+    def _hold(self, data: bytes) -> None:
+        """Bytes of later requests."""
+        self._buffer += data
+        if len(self._buffer) > self.core.limits.hold:
+            self._pause_reading()
+
+    def eof_received(self) -> bool:
+        """The client sends no more: it left, unless it had announced its last request."""
+        self._eof = True
+        if self._state == _TUNNEL and self.upstream is not None:
+            if self.upstream.transport.can_write_eof():
+                self.upstream.transport.write_eof()
+            return True
+        under_way = self._state in {_WAITING, _ACTIVE}
+        return under_way and not self._body_left and not (self.head.keep_alive and self._keep)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone."""
+        self.core.connections.discard(self)
+        self.deadline = inf
+        state, self._state = self._state, _CLOSED
+        if state == _TUNNEL:
+            if self.upstream is not None:
+                self.upstream.finish()
+                self.upstream = None
+            self._end(101)
+        elif state in {_WAITING, _ACTIVE}:
+            self._end(CLIENT_LEFT)
+
+    def pause_writing(self) -> None:
+        """The client reads too slowly."""
+        self._write_paused = True
+        if self.upstream is not None:
+            self.upstream.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self._write_paused = False
+        if self.upstream is not None:
+            self.upstream.transport.resume_reading()
+
+    # --- from admission -------------------------------------------------------------------------
+
+    def granted(self, backend: Pod) -> None:
+        """A slot on `backend` is ours: use its newest warm connection, or open one."""
+        self.backend = backend
+        if backend.idle:
+            self.connected(backend.idle.popitem()[0])
+        else:
+            backend.dial(self)
+
+    def refused(self, reason: str) -> None:
+        """We wait in vain."""
+        self._reply(503, reason)
+
+    def connected(self, upstream: PodConnection) -> None:
+        """Send the request."""
+        self.upstream = upstream
+        self._state = _ACTIVE
+        data = self._replay
+        assert data is not None
+        if len(data) > self.core.limits.replay:
+            self._replay = None
+        upstream.begin(self, data)
+        if self._write_paused:
+            upstream.transport.pause_reading()
+        if self._read_paused and not upstream.write_paused and not self._buffer:
+            self._resume_reading()
+
+    def disconnected(self) -> None:
+        """There was no connection to be had on the pod: we are back in line."""
+        self.backend = None
+
+    # --- from the pod ---------------------------------------------------------------------------
+
+    def answered(self, data: bytes, status: int) -> None:
+        """The whole response, as it is."""
+        self.transport.write(data)
+        self.upstream = None
+        self._end(status)
+        if self._buffer or not self._keep:
+            self._next()
+
+    def response_head(self, head: ResponseHead) -> None:
+        """A head that needs a look: what stands in Connection is between us and the client."""
+        mine = self.head
+        if head.status < 200:
+            if mine.http11:
+                self._write(head.out)
+            return
+        self._status = head.status
+        out = head.out
+        keep = self._keep and mine.keep_alive and self._skippable()
+        length = 0 if mine.head_only else head.length
+        if not mine.http11:
+            out = out.replace(b"HTTP/1.1", b"HTTP/1.0", 1)
+            if length == CHUNKED:
+                self._decode = True
+                out, length = without_chunks(out), UNTIL_CLOSE
+        self._keep = keep = keep and length != UNTIL_CLOSE
+        if not keep:
+            out = with_connection(out, b"close")
+        elif not mine.http11:
+            out = with_connection(out, b"keep-alive")
+        self._write(out)
+
+    def response_body(self, data: bytes, chunks: ChunkedBody | None) -> bool:
+        """More of the body."""
+        if chunks is None:
+            self._write(data)
+            return False
+        content: list[bytes] | None = [] if self._decode else None
+        end = chunks.feed(data, 0, content)
+        if content is not None:
+            data = b"".join(content)
+        elif 0 <= end < len(data):
+            data = data[:end]
+        if data:
+            self._write(data)
+        return end >= 0
+
+    def response_end(self) -> None:
+        """The response is complete."""
+        self._detach_upstream()
+        self._end(self._status)
+        self._next()
+
+    def switched(self, head: ResponseHead, rest: bytes) -> None:
+        """101: from now on bytes pass both ways, and what the client sent ahead goes first."""
+        self._state = _TUNNEL
+        self._status = 101
+        self._write(head.out + rest)
+        ahead, self._buffer = self._buffer, b""
+        if ahead and self.upstream is not None:
+            self.upstream.transport.write(ahead)
+        self._resume_reading()
+
+    def tunnel_data(self, data: bytes) -> None:
+        """Bytes from the pod after the switch."""
+        self.transport.write(data)
+
+    def tunnel_eof(self) -> None:
+        """The pod sends no more."""
+        if self._eof:
+            self.transport.close()
+        else:
+            self.transport.write_eof()
+
+    def upstream_lost(self, reason: str, *, begun: bool, stale: bool) -> None:
+        """The pod's connection broke: send the request again where that is safe, else say so."""
+        backend = self.backend
+        self.upstream = None
+        if self._state == _TUNNEL:
+            self.transport.close()
+            return
+        if begun or backend is None:
+            self._status = self._status or 502
+            self._end(502)
+            self._state = _CLOSED
+            self.transport.abort()  # a truncated answer must look truncated
+            return
+        safe = self.head.repeatable or self._body_left != 0
+        if stale and safe and self._replay is not None and not self._retried:
+            # On a fresh connection: the other warm ones may be as dead as this one was.
+            self._retried = True
+            self._state = _WAITING
+            backend.dial(self)
+            return
+        self._reply(502, f"{reason} (revision {self._revision.name}); see `utsuwa logs`")
+
+    def pause_upload(self) -> None:
+        """The pod reads too slowly."""
+        self._pause_reading()
+
+    def resume_upload(self) -> None:
+        """The pod reads again."""
+        self._resume_reading()
+
+    # --- from the clock and the server ----------------------------------------------------------
+
+    def expired(self, now: float) -> None:
+        """A limit of time has passed: which one depends on what we are doing."""
+        if self._state in {_WAITING, _ACTIVE}:
+            self.deadline = self._revision.deadline(
+                self._arrival, self._last_write if self._status else 0.0
+            )
+            if now < self.deadline:
+                return
+            if self._status:
+                self._end(504)
+                self._state = _CLOSED
+                self.transport.abort()
+            else:
+                self._reply(504, "request timeout")
+        elif self._state == _IDLE and self._buffer:
+            self._refuse(BadMessageError(408, "the request's head took too long"))
+        else:
+            self.transport.abort()
+
+    def retire(self) -> None:
+        """Take no further request; close as soon as nothing is under way."""
+        self._keep = False
+        self.plain = False
+        if self._state == _IDLE:
+            self.transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self.transport.abort()
+
+    # --- the ends of a request ------------------------------------------------------------------
+
+    def _write(self, data: bytes) -> None:
+        self.transport.write(data)
+        if self._revision.idle_timeout:
+            self._last_write = self.core.monotonic()
+
+    def _end(self, status: int) -> None:
+        """The request is over: books, slot, connection."""
+        core = self.core
+        now = core.now()
+        self._usage.leave(now, status, now - self._arrival)
+        self.deadline = inf
+        self._replay = None
+        upstream, self.upstream = self.upstream, None
+        if upstream is not None:
+            upstream.detach()
+        backend, self.backend = self.backend, None
+        if self._state != _CLOSED:
+            self._state = _IDLE
+        if backend is not None:
+            if upstream is None:
+                backend.wanting.pop(self, None)
+            self._revision.end(backend)
+        else:
+            self._revision.abandon(self)
+
+    def _detach_upstream(self) -> None:
+        if self._write_paused and self.upstream is not None and not self.upstream.closed:
+            self.upstream.transport.resume_reading()
+        self.upstream = None
+
+    def _next(self) -> None:
+        """After an answer: the next request, or what is left to do before we close."""
+        if self._body_left:
+            if self._keep and self._skippable():
+                self._state = _DISCARD
+                self._resume_reading()
+            else:
+                self._linger()
+        elif not self._keep or not self.head.keep_alive:
+            if self._buffer:
+                self._linger()
+            else:
+                self._state = _CLOSED
+                self.transport.close()
+        else:
+            self._state = _IDLE
+            self._resume_reading()
+            if self._buffer and not self._reading:
+                data, self._buffer = self._buffer, b""
+                self._read_heads(data)
+
+    def _skippable(self) -> bool:
+        """Whether what is still to come of the request's body can be read and dropped."""
+        return 0 <= self._body_left <= self.core.limits.discard and not (
+            self._body_left and self.head.expect
+        )
+
+    def _discarded(self, count: int) -> None:
+        if not self._body_left:
+            self._next()
+
+    def _reply(self, status: int, text: str) -> None:
+        """Answer in the pod's stead."""
+        if self._state in {_WAITING, _ACTIVE}:
+            self._usage.platform_errors += 1
+            self._end(status)
+        else:
+            self.deadline = inf
+        head = self.head
+        self._keep = self._keep and head.keep_alive and self._skippable()
+        data = answer(status, text, close=not self._keep, head_only=head.head_only)
+        self.transport.write(data)
+        if not self._keep or self._buffer or self._body_left:
+            self._next()
+
+    def _refuse(self, error: BadMessageError) -> None:
+        """What came is no request: say so and close."""
+        self._buffer = b""
+        self._keep = False
+        self.transport.write(answer(error.status, error.text, close=True))
+        self._linger()
+
+    def _break_off(self, error: BadMessageError) -> None:
+        """The request's body is malformed: its pod must not take what came for the whole."""
+        if self._state in {_WAITING, _ACTIVE}:
+            self._end(400)
+        if self._status:
+            self._state = _CLOSED
+            self.transport.abort()
+        else:
+            self._refuse(error)
+
+    def _linger(self) -> None:
+        self._state = _LINGER
+        self._buffer = b""
+        self.deadline = self.core.monotonic() + self.core.limits.linger
+        self._resume_reading()
+        if self._eof or not self.transport.can_write_eof():
+            self.transport.close()
+        else:
+            self.transport.write_eof()
+
+    def _pause_reading(self) -> None:
+        if not self._read_paused:
+            self._read_paused = True
+            self.transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._read_paused:
+            self._read_paused = False
+            if not self.transport.is_closing():
+                self.transport.resume_reading()

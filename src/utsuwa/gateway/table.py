@@ -1,0 +1,319 @@
+"""The routing table in force: hosts, their splits, revisions and pods.
+
+Control's messages are laid over what is there: a pod known by its uid keeps its connections and
+requests, whatever else changes around it.
+"""
+
+import random
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+from math import inf
+
+from utsuwa.gateway.accounting import Usage
+from utsuwa.gateway.admission import Admission
+from utsuwa.gateway.core import Core
+from utsuwa.gateway.http1.request import Peer
+from utsuwa.gateway.upstream import Exchange, Pod
+from utsuwa.kit.log import get_logger
+from utsuwa.routing.messages import (
+    Delta,
+    Drained,
+    Endpoint,
+    EndpointUp,
+    HostTable,
+    Probe,
+    RevisionTable,
+    Snapshot,
+    Wake,
+)
+
+_log = get_logger(__name__)
+_NOT_SENT = frozenset({"knative-serving-revision", "knative-serving-namespace"})
+"""Headers of a split that only tell an activator where to go (`spec/dataplane.md` §2)."""
+
+Prove = Callable[[Pod], None]
+"""Starts to probe a pod until it answers, then calls its revision's `proven`."""
+
+
+class Revision(Admission[Pod]):
+    """A revision as the gateway serves it.
+
+    Mutable state: that of :class:`Admission`, `pods` by uid, `usage` (None while it is idle), and
+    what control says of it.
+    """
+
+    __slots__ = (
+        "core", "idle_timeout", "name", "patience", "pods", "probe", "prove",
+        "response_start_timeout", "set_fields", "timeout", "unavailable", "usage",
+    )  # fmt: skip
+
+    def __init__(self, core: Core, name: str, prove: Prove) -> None:
+        super().__init__(0, core.limits.queue)
+        self.core = core
+        self.name = name
+        self.prove = prove
+        self.pods: dict[str, Pod] = {}
+        self.usage: Usage | None = None
+        self.set_fields = False
+        self.unavailable = ""
+        self.probe = Probe()
+        self.timeout = self.response_start_timeout = self.idle_timeout = 0.0
+        self.patience = inf
+
+    # --- requests -------------------------------------------------------------------------------
+
+    def first_request(self, now: float, target: bytes, peer: Peer) -> Usage:
+        """The revision was idle: open its books and wake it (`spec/autoscaling.md` §2.3)."""
+        usage = self.usage = self.core.accounts.open(
+            self.name, now, waiting=self._count_waiting, forgotten=self._forgotten
+        )
+        self.wake(target, peer.address)
+        return usage
+
+    def wake(self, target: bytes = b"", client: bytes = b"") -> None:
+        """Tell control that a request has come."""
+        path = target[:1024].decode("latin-1")
+        self.core.send(Wake(self.name, self.core.clock.now(), path, client.decode("latin-1")))
+
+    def _count_waiting(self) -> int:
+        # A request that has a slot but no connection yet is on its pod.
+        return len(self.waiting)
+
+    def _forgotten(self) -> None:
+        self.usage = None
+
+    def deadline(self, arrival: float, last_write: float) -> float:
+        """When a request that arrived at `arrival` must end; `last_write` is 0 before any.
+
+        `spec/dataplane.md` §5.
+        """
+        due = arrival + self.timeout if self.timeout else inf
+        if not last_write and self.response_start_timeout:
+            due = min(due, arrival + self.response_start_timeout)
+        if self.idle_timeout:
+            due = min(due, (last_write or arrival) + self.idle_timeout)
+        return due
+
+    def refuse_if_hopeless(self) -> None:
+        """Send away who waits when control says that no pod can come."""
+        if self.unavailable and not any(pod.usable for pod in self.pods.values()):
+            self.refuse_waiting(f"revision {self.name} is unavailable: {self.unavailable}")
+
+    # --- pods -----------------------------------------------------------------------------------
+
+    def proven(self, pod: Pod) -> None:
+        """Our own probe saw `pod` answer."""
+        if self.pods.get(pod.uid) is pod and not pod.draining:
+            pod.proven = True
+            self.core.send(EndpointUp(self.name, pod.uid))
+            self.open(pod)
+
+    def unreachable(self, pod: Pod, requests: Iterable[Exchange]) -> None:
+        """`pod` does not accept connections: `requests` go back to the line, it must prove itself."""
+        was_usable = pod.usable
+        self.close(pod)
+        pod.proven = False
+        returned = list(requests)
+        for request in returned:
+            request.disconnected()
+        if was_usable and not pod.draining and self.pods.get(pod.uid) is pod:
+            self.prove(pod)
+        self.give_back(pod, returned)
+
+    def emptied(self, pod: Pod) -> None:
+        """The last request of an unusable pod has ended."""
+        if pod.draining:
+            self.retire(pod)
+
+    def retire(self, pod: Pod) -> None:
+        """Give `pod` no new request; say so once it holds none."""
+        pod.draining = True
+        if pod.prober is not None:
+            pod.prober.cancel()
+            pod.prober = None
+        self.close(pod)
+        if pod.in_flight == 0:
+            pod.close_idle()
+            self.core.send(Drained(self.name, pod.uid))
+
+    # --- control --------------------------------------------------------------------------------
+
+    def update(self, table: RevisionTable) -> None:
+        """What control says now."""
+        self.timeout = table.timeout
+        self.response_start_timeout = table.response_start_timeout
+        self.idle_timeout = table.idle_timeout
+        self.patience = self.deadline(0.0, 0.0)
+        self.probe = table.probe
+        self.unavailable = table.unavailable
+        if table.concurrency != self.limit:
+            self.set_limit(table.concurrency)
+        gone = self.pods.keys() - {endpoint.uid for endpoint in table.endpoints}
+        for endpoint in table.endpoints:
+            self._endpoint(endpoint)
+        for uid in gone:
+            self.retire(self.pods.pop(uid))
+        self.refuse_if_hopeless()
+
+    def _endpoint(self, endpoint: Endpoint) -> None:
+        pod = self.pods.get(endpoint.uid)
+        if pod is not None and (pod.host, pod.port) != (endpoint.host, endpoint.port):
+            self.retire(self.pods.pop(endpoint.uid))
+            pod = None
+        fresh = pod is None
+        if pod is None:
+            pod = Pod(self.core, self, endpoint.uid, endpoint.host, endpoint.port)
+            self.pods[endpoint.uid] = pod
+        pod.told_ready = endpoint.ready
+        if endpoint.draining:
+            if not pod.draining:
+                self.retire(pod)
+        elif pod.draining:
+            pass  # it was given up; a pod does not come back
+        elif endpoint.ready and not pod.usable:
+            if fresh or not pod.proven:
+                self._trust(pod)
+        elif fresh:
+            self.prove(pod)
+
+    def _trust(self, pod: Pod) -> None:
+        if pod.prober is not None:
+            pod.prober.cancel()
+            pod.prober = None
+        pod.proven = True
+        self.open(pod)
+
+    def remove(self) -> None:
+        """Control knows the revision no more."""
+        for pod in self.pods.values():
+            self.retire(pod)
+        self.pods.clear()
+        self.refuse_waiting(f"revision {self.name} is gone: see `utsuwa revisions`")
+
+    def resend(self) -> None:
+        """Tell a control that has just connected what it may have missed."""
+        if self.waiting:
+            self.wake()
+        for pod in self.pods.values():
+            if pod.draining and pod.in_flight == 0:
+                self.core.send(Drained(self.name, pod.uid))
+            elif pod.usable and not pod.told_ready:
+                self.core.send(EndpointUp(self.name, pod.uid))
+
+
+class Host:
+    """Where the requests of one host go. Not changed once made."""
+
+    __slots__ = ("_bounds", "_choices", "_fields", "revision")
+
+    def __init__(self, table: HostTable, revisions: dict[str, Revision]) -> None:
+        shares = [
+            (split, revisions[split.revision])
+            for split in table.splits
+            if split.percent > 0 and split.revision in revisions
+        ]
+        self.revision = shares[0][1] if len(shares) == 1 else None
+        self._choices = [revision for _, revision in shares]
+        self._bounds: list[float] = []
+        total = 0.0
+        for split, _ in shares:
+            total += split.percent
+            self._bounds.append(total)
+        self._fields: dict[str, tuple[tuple[bytes, bytes], ...]] = {}
+        for split, revision in shares:
+            fields = tuple(
+                (name.encode(), value.encode())
+                for name, value in split.headers
+                if name.lower() not in _NOT_SENT
+            )
+            if fields:
+                self._fields[revision.name] = fields
+                revision.set_fields = True
+
+    def __repr__(self) -> str:
+        return f"<Host {[revision.name for revision in self._choices]} up to {self._bounds}>"
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no revision to go to."""
+        return not self._choices
+
+    def pick(self, source: random.Random) -> Revision:
+        """A revision, each as often as its percentage says."""
+        point = source.random() * self._bounds[-1]
+        return self._choices[min(bisect_right(self._bounds, point), len(self._choices) - 1)]
+
+    def fields_of(self, revision: Revision) -> tuple[tuple[bytes, bytes], ...]:
+        """Headers to set on requests to `revision`."""
+        return self._fields.get(revision.name, ())
+
+
+class OutOfStepError(Exception):
+    """A delta does not follow the version in force: a snapshot is needed."""
+
+
+class Table:
+    """Applies control's messages to the core.
+
+    Mutable state: `epoch` and `version` in force (empty and 0 before the first snapshot).
+    """
+
+    def __init__(self, core: Core, prove: Prove) -> None:
+        self._core = core
+        self._prove = prove
+        self.epoch = ""
+        self.version = 0
+
+    def __repr__(self) -> str:
+        return f"<Table epoch={self.epoch} version={self.version}>"
+
+    def apply(self, message: Snapshot | Delta) -> None:
+        """Put `message` in force.
+
+        Raises:
+            OutOfStepError: it is a delta to a version that is not in force.
+        """
+        if isinstance(message, Snapshot):
+            self._replace(message)
+            self.epoch, self.version = message.epoch, message.version
+            return
+        if message.version != self.version + 1:
+            raise OutOfStepError(
+                f"delta {message.version} came after version {self.version}: "
+                f"expected {self.version + 1}"
+            )
+        self._put(message.hosts, message.revisions)
+        for host in message.removed_hosts:
+            self._core.hosts.pop(host.encode(), None)
+        self._remove(message.removed_revisions)
+        self.version = message.version
+
+    def _replace(self, snapshot: Snapshot) -> None:
+        core = self._core
+        hosts = {entry.host.encode() for entry in snapshot.hosts}
+        names = {entry.name for entry in snapshot.revisions}
+        self._put(snapshot.hosts, snapshot.revisions)
+        for host in core.hosts.keys() - hosts:
+            del core.hosts[host]
+        self._remove(core.revisions.keys() - names)
+
+    def _put(self, hosts: tuple[HostTable, ...], revisions: tuple[RevisionTable, ...]) -> None:
+        core = self._core
+        for entry in revisions:
+            revision = core.revisions.get(entry.name)
+            if revision is None:
+                revision = core.revisions[entry.name] = Revision(core, entry.name, self._prove)
+            revision.update(entry)
+        for host_entry in hosts:
+            host = Host(host_entry, core.revisions)
+            if host.empty:
+                _log.warning("host has no revision to go to", host=host_entry.host)
+                core.hosts.pop(host_entry.host.encode(), None)
+            else:
+                core.hosts[host_entry.host.encode()] = host
+
+    def _remove(self, names: Iterable[str]) -> None:
+        for name in list(names):
+            revision = self._core.revisions.pop(name, None)
+            if revision is not None:
+                revision.remove()

@@ -1,0 +1,393 @@
+"""Pods and the connections to them: a warm one waits for each request, newest first.
+
+A :class:`PodConnection` carries one exchange at a time. It finds the head and the end of each
+response; the bytes of bodies pass through as they came.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol, cast
+
+from utsuwa.gateway.admission import Backend, Requester
+from utsuwa.gateway.core import Core
+from utsuwa.gateway.http1 import response
+from utsuwa.gateway.http1.chunked import ChunkedBody
+from utsuwa.gateway.http1.errors import BadMessageError
+from utsuwa.gateway.http1.fields import CHUNKED, UNTIL_CLOSE
+from utsuwa.gateway.http1.request import RequestHead
+from utsuwa.gateway.http1.response import ResponseHead
+from utsuwa.kit.log import get_logger
+
+if TYPE_CHECKING:
+    from utsuwa.gateway.table import Revision
+
+_log = get_logger(__name__)
+_MAX_HEAD = 256 * 1024
+_NONE, _HEAD, _BODY, _TUNNEL = range(4)
+
+
+class Exchange(Requester["Pod"], Protocol):
+    """The client's side of a request under way."""
+
+    head: RequestHead
+    plain: bool
+    """The answer may be handed on as it is (see :attr:`RequestHead.plain`), body sent and all."""
+
+    def connected(self, upstream: "PodConnection") -> None:
+        """`upstream` is this exchange's."""
+        ...
+
+    def disconnected(self) -> None:
+        """There is no connection to be had on the pod: the exchange is back in line."""
+        ...
+
+    def answered(self, data: bytes, status: int) -> None:
+        """`data` is the whole response."""
+        ...
+
+    def response_head(self, head: ResponseHead) -> None:
+        """A response begins (or an interim one passes by, 1xx)."""
+        ...
+
+    def response_body(self, data: bytes, chunks: ChunkedBody | None) -> bool:
+        """More of the body, framing included; answers whether a chunked one has ended."""
+        ...
+
+    def response_end(self) -> None:
+        """The response is complete."""
+        ...
+
+    def switched(self, head: ResponseHead, rest: bytes) -> None:
+        """The pod switched protocols: bytes pass both ways from now on."""
+        ...
+
+    def tunnel_data(self, data: bytes) -> None:
+        """Bytes from the pod after the switch."""
+        ...
+
+    def tunnel_eof(self) -> None:
+        """The pod sends no more after the switch."""
+        ...
+
+    def upstream_lost(self, reason: str, *, begun: bool, stale: bool) -> None:
+        """The connection broke before the response was complete."""
+        ...
+
+    def pause_upload(self) -> None:
+        """The pod reads too slowly."""
+        ...
+
+    def resume_upload(self) -> None:
+        """The pod reads again."""
+        ...
+
+
+class Pod(Backend):
+    """One endpoint: its address, its warm connections and what its owner wants to know of it.
+
+    Mutable state: `idle` (connections that wait, newest last), `connections` (all), `wanting`
+    (exchanges that have a slot here and wait for a connection), `draining`, `proven`.
+    """
+
+    __slots__ = (
+        "connections", "core", "draining", "host", "idle", "port", "prober", "proven", "revision",
+        "told_ready",
+        "uid", "wanting",
+    )  # fmt: skip
+
+    def __init__(self, core: Core, revision: "Revision", uid: str, host: str, port: int) -> None:
+        super().__init__()
+        self.core = core
+        self.revision = revision
+        self.uid = uid
+        self.host = host
+        self.port = port
+        self.idle: dict[PodConnection, None] = {}
+        self.connections: set[PodConnection] = set()
+        self.wanting: dict[Exchange, None] = {}
+        self.draining = False
+        self.proven = False
+        """We or control have seen it answer."""
+        self.told_ready = False
+        """Control knows that it answers."""
+        self.prober: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        state = "usable" if self.usable else "draining" if self.draining else "unproven"
+        return f"<Pod {self.uid} {self.host}:{self.port} {state} in_flight={self.in_flight}>"
+
+    def emptied(self) -> None:
+        """The last request has ended on a pod that is no longer used."""
+        self.revision.emptied(self)
+
+    def dial(self, exchange: Exchange) -> None:
+        """Open a connection for `exchange`, which has a slot."""
+        self.wanting[exchange] = None
+        self.core.tasks.start(self._dial(), name="dial")
+
+    async def _dial(self) -> None:
+        try:
+            connection = await self.connect()
+        except OSError as error:
+            _log.info(
+                "pod refuses connections", revision=self.revision.name, pod=self.uid, error=error
+            )
+            wanting, self.wanting = list(self.wanting), {}
+            self.revision.unreachable(self, wanting)
+            return
+        self.adopt(connection)
+
+    async def connect(self) -> "PodConnection":
+        """A new connection.
+
+        Raises:
+            OSError: there is none to be had (TimeoutError included).
+        """
+        async with asyncio.timeout(self.core.limits.connect_timeout):
+            transport, connection = await self.core.loop.create_connection(
+                lambda: PodConnection(self), self.host, self.port
+            )
+        if transport.get_extra_info("sockname") == transport.get_extra_info("peername"):
+            # Nobody listens, and the kernel chose that very port for our side: TCP then connects
+            # the socket to itself.
+            connection.close(abort=True)
+            raise ConnectionRefusedError(f"{self.host}:{self.port} is connected to itself")
+        return connection
+
+    def adopt(self, connection: "PodConnection") -> None:
+        """Use a new connection: for the first exchange that wants one, else it waits."""
+        if connection.closed:
+            # Accepted and closed at once. Whoever waits for it must hear of it.
+            if self.wanting:
+                exchange = next(iter(self.wanting))
+                del self.wanting[exchange]
+                exchange.upstream_lost("the pod closed a new connection", begun=False, stale=False)
+        elif self.wanting:
+            exchange = next(iter(self.wanting))
+            del self.wanting[exchange]
+            exchange.connected(connection)
+        elif self.draining:
+            connection.close()
+        else:
+            self.idle[connection] = None
+
+    def close_idle(self) -> None:
+        """Close the connections that wait."""
+        for connection in list(self.idle):
+            connection.close()
+
+    def trim(self) -> None:
+        """Close those that have not been used since the last call."""
+        for connection in list(self.idle):
+            if connection.served == connection.served_before:
+                connection.close()
+            connection.served_before = connection.served
+
+
+class PodConnection(asyncio.Protocol):
+    """One connection to a pod.
+
+    Mutable state: `exchange` (the request it carries, None while it is idle), where in the
+    response it is (`_state`, `_left`, `_chunks`, `_buffer`), and the last head, which is not
+    parsed again when the next one is the same.
+    """
+
+    __slots__ = (
+        "_begun", "_buffer", "_chunks", "_head", "_left", "_raw", "_state", "closed", "exchange",
+        "pod", "served", "served_before", "transport", "write_paused",
+    )  # fmt: skip
+
+    transport: asyncio.Transport
+
+    def __init__(self, pod: Pod) -> None:
+        self.pod = pod
+        self.exchange: Exchange | None = None
+        self.served = 0
+        self.served_before = -1
+        self.closed = False
+        self.write_paused = False
+        self._state = _NONE
+        self._begun = False
+        self._left = 0
+        self._chunks: ChunkedBody | None = None
+        self._buffer = b""
+        self._raw = b""
+        self._head: ResponseHead | None = None
+
+    def __repr__(self) -> str:
+        return f"<PodConnection to {self.pod.uid} state={self._state} served={self.served}>"
+
+    # --- the owner's side -----------------------------------------------------------------------
+
+    def begin(self, exchange: Exchange, data: bytes) -> None:
+        """Carry `exchange`, whose head and first body bytes are `data`."""
+        self.exchange = exchange
+        self.served += 1
+        self._state = _HEAD
+        self._begun = False
+        self.transport.write(data)
+
+    def detach(self) -> None:
+        """The exchange is given up: whatever is under way, the connection is of no more use."""
+        self.exchange = None
+        self.close(abort=True)
+
+    def finish(self) -> None:
+        """The exchange is over on the client's side: send what is written, then close."""
+        self.exchange = None
+        self.close()
+
+    def close(self, *, abort: bool = False) -> None:
+        """Close; safe to call twice."""
+        self.pod.idle.pop(self, None)
+        if not self.closed:
+            self.closed = True
+            if abort:
+                self.transport.abort()
+            else:
+                self.transport.close()
+
+    # --- the loop's side ------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Connected."""
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's are none by class
+        self.pod.connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the pod."""
+        exchange = self.exchange
+        if exchange is None:
+            self.close(abort=True)  # bytes nobody asked for: whose would they be?
+        elif self._state == _HEAD:
+            try:
+                self._read_head(exchange, data)
+            except BadMessageError as error:
+                self._fail(error.text)
+        elif self._state == _BODY:
+            self._read_body(exchange, data)
+        else:
+            exchange.tunnel_data(data)
+
+    def _read_head(self, exchange: Exchange, data: bytes) -> None:
+        if self._buffer:
+            data = self._buffer + data
+            self._buffer = b""
+        end = data.find(b"\r\n\r\n") + 4
+        if end == 3:
+            if len(data) > _MAX_HEAD:
+                raise BadMessageError(502, "the head of the pod's answer is too long")
+            self._buffer = data
+            return
+        size = len(data)
+        raw = data if end == size else data[:end]
+        head = self._head
+        if head is None or raw != self._raw:
+            head = self._head = response.parse(raw)
+            self._raw = raw
+        if exchange.plain and head.untouched and head.length == size - end and head.status >= 200:
+            self._release(head.keep_alive)
+            exchange.answered(data, head.status)
+        else:
+            self._start(exchange, head, data, end)
+
+    def _start(self, exchange: Exchange, head: ResponseHead, data: bytes, end: int) -> None:
+        if head.status == 101:
+            if not exchange.head.upgrade:
+                raise BadMessageError(502, "the pod switched protocols, which nobody asked for")
+            self._begun = True
+            self._state = _TUNNEL
+            exchange.switched(head, data[end:])
+            return
+        exchange.response_head(head)
+        if head.status < 200:
+            if len(data) > end and self.exchange is exchange:
+                self._read_head(exchange, data[end:])
+            return
+        self._begun = True
+        length = 0 if exchange.head.head_only else head.length
+        self._left = length
+        self._chunks = ChunkedBody() if length == CHUNKED else None
+        self._state = _BODY
+        if length == 0:
+            self._finish(exchange, clean=len(data) == end)
+        elif len(data) > end:
+            self._read_body(exchange, data[end:])
+
+    def _read_body(self, exchange: Exchange, data: bytes) -> None:
+        left = self._left
+        if left > 0:
+            size = len(data)
+            if size > left:
+                data = data[:left]
+            self._left = max(0, left - size)
+            exchange.response_body(data, None)
+            if size >= left:
+                self._finish(exchange, clean=size == left)
+        elif left == UNTIL_CLOSE:
+            exchange.response_body(data, None)
+        else:
+            try:
+                ended = exchange.response_body(data, self._chunks)
+            except BadMessageError as error:
+                self._fail(error.text)
+                return
+            if ended:
+                self._finish(exchange, clean=True)
+
+    def _finish(self, exchange: Exchange, *, clean: bool) -> None:
+        if self.exchange is exchange:  # a client that left meanwhile has detached itself
+            head = self._head
+            self._release(clean and head is not None and head.keep_alive)
+            exchange.response_end()
+
+    def _release(self, reusable: bool) -> None:
+        self.exchange = None
+        self._state = _NONE
+        self._chunks = None
+        pod = self.pod
+        if reusable and not self.closed and not pod.draining and not self.write_paused:
+            pod.idle[self] = None
+        else:
+            self.close()
+
+    def _fail(self, reason: str) -> None:
+        exchange, self.exchange = self.exchange, None
+        self.close(abort=True)
+        if exchange is not None:
+            exchange.upstream_lost(reason, begun=self._begun, stale=False)
+
+    def eof_received(self) -> bool:
+        """The pod sends no more."""
+        self.pod.idle.pop(self, None)
+        exchange = self.exchange
+        if exchange is not None and self._state == _TUNNEL:
+            exchange.tunnel_eof()
+            return True
+        if exchange is not None and self._state == _BODY and self._left == UNTIL_CLOSE:
+            self.exchange = None
+            self.closed = True
+            exchange.response_end()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Closed, by whomever."""
+        self.closed = True
+        self.pod.idle.pop(self, None)
+        self.pod.connections.discard(self)
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
+            reason = f"the pod closed the connection: {exc or 'end of stream'}"
+            stale = self.served > 1 and not self._buffer
+            exchange.upstream_lost(reason, begun=self._begun, stale=stale)
+
+    def pause_writing(self) -> None:
+        """The pod reads too slowly."""
+        self.write_paused = True
+        if self.exchange is not None:
+            self.exchange.pause_upload()
+
+    def resume_writing(self) -> None:
+        """The pod reads again."""
+        self.write_paused = False
+        if self.exchange is not None:
+            self.exchange.resume_upload()
