@@ -10,7 +10,7 @@ from utsuwa.apiserver.lists import BUILT_IN_GROUPS
 from utsuwa.apiserver.status import UnsupportedMediaTypeError, bad_request
 from utsuwa.apiserver.strategic import strategic_merge
 from utsuwa.cluster.errors import Cause, InvalidError
-from utsuwa.kit.documents import Document, merge_patch
+from utsuwa.kit.documents import Document, copy, merge_patch
 from utsuwa.model.kinds import Kind
 
 JSON_PATCH = "application/json-patch+json"
@@ -20,6 +20,10 @@ APPLY = frozenset({"application/apply-patch+yaml", "application/apply-patch+json
 
 Patch = Callable[[Document], Document]
 _MOST_OPERATIONS = 10_000
+_FAILURES = (
+    jsonpatch.JsonPatchException, jsonpatch.JsonPointerException,
+    TypeError, KeyError, IndexError, ValueError,
+)  # fmt: skip
 
 
 def is_apply(content_type: str) -> bool:
@@ -65,22 +69,30 @@ def _json_patch(operations: Any) -> Patch:
     if len(operations) > _MOST_OPERATIONS:
         raise bad_request(f"a JSON patch may have {_MOST_OPERATIONS} operations at most")
     try:
-        patch = jsonpatch.JsonPatch(operations)
+        patches = [jsonpatch.JsonPatch([operation]) for operation in operations]
     except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
         raise bad_request(f"not a JSON patch: {error}") from error
-    return lambda old: _apply(patch, old)
+    return lambda old: _apply(list(zip(operations, patches, strict=True)), old)
 
 
-def _apply(patch: "jsonpatch.JsonPatch", old: Document) -> Document:
-    try:
-        return document(patch.apply(old))
-    except (
-        jsonpatch.JsonPatchException,
-        jsonpatch.JsonPointerException,
-        TypeError,
-        KeyError,
-        IndexError,
-        ValueError,
-    ) as error:
-        message = f"the server rejected our request due to an error in our request: {error}"
-        raise InvalidError(message, causes=(Cause(str(error)),)) from error
+def _apply(steps: "list[tuple[Document, jsonpatch.JsonPatch]]", old: Document) -> Document:
+    new: Any = copy(old)
+    for operation, patch in steps:
+        try:
+            new = patch.apply(new, in_place=True)
+        except jsonpatch.JsonPatchTestFailed as error:
+            raise _rejected(
+                operation, f"found another value than {operation['value']!r}"
+            ) from error
+        except _FAILURES as error:
+            raise _rejected(operation, str(error)) from error
+    return document(new)
+
+
+def _rejected(operation: Document, why: str) -> InvalidError:
+    where = str(operation.get("path", ""))
+    message = (
+        "the server rejected our request due to an error in our request: "
+        f"JSON patch {operation.get('op')} {where}: {why}"
+    )
+    return InvalidError(message, causes=(Cause(f"{operation.get('op')}: {why}", field=where),))

@@ -6,9 +6,10 @@ between the object that admission saw and the one that it replaces.
 
 from collections.abc import Callable
 
-from utsuwa.apiserver import apply, incoming
+from utsuwa.apiserver import apply, core_rules, incoming
 from utsuwa.apiserver.bodies import document, parse
 from utsuwa.apiserver.calls import Call, Outcome
+from utsuwa.apiserver.defaults import defaulted
 from utsuwa.apiserver.patches import applied_body, is_apply, patch_of
 from utsuwa.apiserver.ports import Admission, Backend, Review
 from utsuwa.apiserver.reads import Reads
@@ -110,8 +111,7 @@ class Writes:
         kind = call.target.kind
         if "status" in kind.subresources:
             sent = {key: value for key, value in sent.items() if key != "status"}
-        incoming.check_labels(kind, sent)
-        admitted, more = self._admission(self._review(call, "CREATE", sent, None))
+        admitted, more = self._admit(call, "CREATE", sent, None)
         made = await self._cluster.create(admitted, dry_run=call.dry_run)
         shaped = call.shape.one(made, self._clock.now())
         return Outcome(shaped, 201, (*warnings, *more))
@@ -132,8 +132,7 @@ class Writes:
             new = _complete(call, old, function(old))
             if keeps_managers and "managedFields" not in new["metadata"]:
                 new = _with_managers_of(old, new)
-            incoming.check_labels(kind, new)
-            admitted, more = self._admission(self._review(call, "UPDATE", new, old))
+            admitted, more = self._admit(call, "UPDATE", new, old)
             told.extend(more)
             now = rfc3339(self._clock.now())
             return apply.recorded(
@@ -173,8 +172,7 @@ class Writes:
             new = apply.applied(intent, old)
             if sent["metadata"].get("resourceVersion"):
                 new["metadata"]["resourceVersion"] = sent["metadata"]["resourceVersion"]
-            incoming.check_labels(kind, new)
-            admitted, more = self._admission(self._review(call, "UPDATE", new, old))
+            admitted, more = self._admit(call, "UPDATE", new, old)
             told.extend(more)
             return admitted
 
@@ -199,7 +197,7 @@ class Writes:
             version = dig(scale, "metadata", "resourceVersion")
             if version:
                 new = {**new, "metadata": {**new["metadata"], "resourceVersion": version}}
-            admitted, _ = self._admission(self._review(call, "UPDATE", new, old))
+            admitted, _ = self._admit(call, "UPDATE", new, old)
             return admitted
 
         changed = await self._cluster.transform(kind, call.target.key, decide, dry_run=call.dry_run)
@@ -209,9 +207,16 @@ class Writes:
         unknown = unknown_fields(call.target.kind, sent)
         return incoming.field_validation(call, unknown, duplicates)
 
-    def _review(self, call: Call, operation: str, new: Document, old: Document | None) -> Review:
-        sub = call.target.subresource
-        return Review(call.target.kind, operation, new, old, call.user, sub, call.dry_run)
+    def _admit(
+        self, call: Call, operation: str, new: Document, old: Document | None
+    ) -> tuple[Document, tuple[str, ...]]:
+        """The object as it may be stored, and warnings. Raises what refuses it."""
+        kind, sub = call.target.kind, call.target.subresource
+        if sub != "status":
+            incoming.check_labels(kind, new)
+            core_rules.check(kind, new)
+            new = defaulted(kind, new, old)
+        return self._admission(Review(kind, operation, new, old, call.user, sub, call.dry_run))
 
     def _admit_delete(self, call: Call, old: Document, options: DeleteOptions) -> None:
         kind, name = call.target.kind, old["metadata"]["name"]
