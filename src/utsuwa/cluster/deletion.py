@@ -11,6 +11,8 @@ ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"
 _COLLECTOR = {Propagation.ORPHAN: ORPHAN, Propagation.FOREGROUND: FOREGROUND}
 DEFAULT_GRACE = 30
+IMMORTAL = frozenset(("default", "kube-system", "kube-public"))
+"""Namespaces that Kubernetes refuses to delete."""
 
 
 def deleted(kind: Kind, current: Document, options: DeleteOptions | None, *, now: float) -> Outcome:
@@ -21,7 +23,10 @@ def deleted(kind: Kind, current: Document, options: DeleteOptions | None, *, now
 
     Raises:
         ConflictError: a precondition does not hold.
+        ForbiddenError: it is a Namespace that must stay.
     """
+    if kind == NAMESPACE and current["metadata"]["name"] in IMMORTAL:
+        raise refusals.immortal(current["metadata"]["name"])
     if options is not None:
         _check(kind, current, options.preconditions)
     finalizers = _finalizers(current, options)

@@ -58,6 +58,12 @@ def terminating(kind: Kind, name: str, namespace: str) -> ForbiddenError:
     return ForbiddenError(message, name=name, group=kind.group, kind=kind.plural, causes=(cause,))
 
 
+def immortal(namespace: str) -> ForbiddenError:
+    """`namespaces "default" is forbidden: this namespace may not be deleted`."""
+    message = f'namespaces "{namespace}" is forbidden: this namespace may not be deleted'
+    return ForbiddenError(message, name=namespace, kind=NAMESPACE.plural)
+
+
 def no_namespace(namespace: str) -> NotFoundError:
     """`namespaces "x" not found`."""
     return not_found(NAMESPACE, namespace)
