@@ -43,12 +43,12 @@ def _summary(results: Results) -> str:
 
 def _histogram(results: Results) -> str:
     buckets = histogram(results.latencies)
-    most = max(bucket.count for bucket in buckets)
+    most = max(bucket.answers for bucket in buckets)
     return _block(["Response time histogram:", *(_row(bucket, most) for bucket in buckets)])
 
 
 def _row(bucket: Bucket, most: int) -> str:
-    return f"  {bucket.upper:.3f} [{bucket.count}]\t|{bar(bucket.count, most)}"
+    return f"  {bucket.upper:.3f} [{bucket.answers}]\t|{bar(bucket.answers, most)}"
 
 
 def _latencies(results: Results) -> str:

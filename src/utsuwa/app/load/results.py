@@ -10,10 +10,10 @@ BUCKETS = 10
 
 
 class Bucket(NamedTuple):
-    """`count` answers took at most `upper` seconds, and more than the bucket before allows."""
+    """`answers` took at most `upper` seconds, and more than the bucket before allows."""
 
     upper: float
-    count: int
+    answers: int
 
 
 @dataclass(slots=True)
