@@ -1,0 +1,76 @@
+"""The last hour of decisions on one revision, for whoever asks why."""
+
+from collections import deque
+
+import msgspec
+
+from utsuwa.autoscale.decider import Decision
+from utsuwa.autoscale.reasons import Reason
+from utsuwa.autoscale.scaling import Scaling
+
+KEPT = 3600.0
+"""Seconds for which a decision is kept."""
+SPACING = 10.0
+"""Seconds between two entries when nothing changes."""
+MOST = 720
+"""Entries per revision, whatever happens."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A decision and what became of it."""
+
+    time: float
+    """Unix seconds."""
+    decision: Decision | None
+    """What the decider said; None before there was data."""
+    scaling: Scaling | None
+    """What the bounds and the way to zero made of it; None when not looked at yet."""
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Every rule that fired, the decider's first."""
+        first = () if self.decision is None else self.decision.reasons
+        return first if self.scaling is None else (*first, *self.scaling.reasons)
+
+
+class History:
+    """A ring of entries, oldest first: every change, and one now and then in between.
+
+    Mutable state: `_entries`; `current` is the newest, kept or not.
+    """
+
+    __slots__ = ("_entries", "current")
+
+    def __init__(self) -> None:
+        self._entries: deque[Entry] = deque(maxlen=MOST)
+        self.current: Entry | None = None
+
+    def __repr__(self) -> str:
+        return f"<History {len(self._entries)} entries>"
+
+    def add(self, entry: Entry, *, spacing: float = SPACING) -> None:
+        """Note `entry`; kept when it differs from the last kept one, or that is `spacing` old."""
+        self.current = entry
+        entries = self._entries
+        while entries and entries[0].time < entry.time - KEPT:
+            entries.popleft()
+        if not entries or entry.time - entries[-1].time >= spacing or _differ(entries[-1], entry):
+            entries.append(entry)
+
+    def entries(self) -> list[Entry]:
+        """What is kept, oldest first."""
+        return list(self._entries)
+
+
+def _differ(one: Entry, other: Entry) -> bool:
+    return _outcome(one) != _outcome(other)
+
+
+def _outcome(entry: Entry) -> tuple[object, ...]:
+    decision, scaling = entry.decision, entry.scaling
+    return (
+        decision and (decision.desired, decision.panicking, decision.ready),
+        decision and tuple(reason.code for reason in decision.reasons),
+        scaling and (scaling.want, scaling.apply),
+        scaling and tuple(reason.code for reason in scaling.reasons),
+    )
