@@ -1,0 +1,5 @@
+"""`python -m utsuwa.cli` is `utsuwa`."""
+
+from utsuwa.cli import main
+
+main()

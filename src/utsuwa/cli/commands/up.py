@@ -1,0 +1,109 @@
+"""`utsuwa up`."""
+
+from pathlib import Path
+
+import click
+
+_PORT = click.IntRange(1, 65535)
+
+
+@click.command("up", short_help="Run a cluster in the foreground.")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where all state lives [$UTSUWA_DATA_DIR, or ~/.local/state/utsuwa].",
+)
+@click.option(
+    "--gateway-port", type=_PORT, default=8080, show_default=True, help="Port of your services."
+)
+@click.option(
+    "--api-port", type=_PORT, default=6443, show_default=True, help="Port of the Kubernetes API."
+)
+@click.option(
+    "--console-port", type=_PORT, default=8090, show_default=True, help="Port of the console."
+)
+@click.option(
+    "--domain",
+    default="localhost",
+    show_default=True,
+    help="Services answer at NAME.NAMESPACE.DOMAIN.",
+)
+@click.option(
+    "--address",
+    default="127.0.0.2",
+    show_default=True,
+    metavar="IP|off",
+    help="Serve ports 80 and 443 here too, as gcloud needs it; 'off' for neither.",
+)
+@click.option(
+    "--runtime",
+    type=click.Choice(["auto", "process", "container"]),
+    default="auto",
+    show_default=True,
+    help="What a pod is.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
+    default="info",
+    show_default=True,
+    help="How much is logged below DIR/logs.",
+)
+def command(
+    *,
+    data_dir: Path | None,
+    gateway_port: int,
+    api_port: int,
+    console_port: int,
+    domain: str,
+    address: str,
+    runtime: str,
+    log_level: str,
+) -> int:
+    """Run a cluster in the foreground, until Ctrl-C or SIGTERM.
+
+    Prints `utsuwa is ready` when deploys and requests work, then where to find what. Everything
+    it keeps is in the data directory: stop it and start it again, and your services are back.
+
+    \b
+    Examples:
+      utsuwa up
+      utsuwa up --domain example.com --address 127.0.0.2   # for unmodified gcloud
+      utsuwa up --data-dir /tmp/second --gateway-port 8081 --api-port 6444 \\
+                --console-port 8091 --address off          # a second one beside it
+    """
+    _check(domain, address, (gateway_port, api_port, console_port))
+    from utsuwa.app.options import UpOptions, default_data_dir
+    from utsuwa.app.supervisor import run
+
+    options = UpOptions(
+        data_dir=(data_dir or default_data_dir()).absolute(),
+        gateway_port=gateway_port,
+        api_port=api_port,
+        console_port=console_port,
+        domain=domain,
+        address=address,
+        runtime=runtime,
+        log_level=log_level.lower(),
+    )
+    return run(options)
+
+
+def _check(domain: str, address: str, ports: tuple[int, int, int]) -> None:
+    import ipaddress
+    import re
+
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,200}[a-z0-9])?", domain):
+        raise click.UsageError(f"--domain {domain!r}: expected a DNS name such as example.com")
+    if address != "off":
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            raise click.UsageError(
+                f"--address {address!r}: expected an IP address of this machine, or 'off'"
+            ) from None
+    if len(set(ports)) < 3:
+        raise click.UsageError(
+            "--gateway-port, --api-port and --console-port: expected three different ports"
+        )

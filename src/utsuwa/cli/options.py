@@ -1,0 +1,100 @@
+"""Options that several commands share, and the connection that comes out of them."""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from utsuwa.cli.failures import Failure
+
+if TYPE_CHECKING:
+    from utsuwa.app.api import Client
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Which cluster to talk to."""
+
+    data_dir: Path | None = None
+    kubeconfig: Path | None = None
+
+    @property
+    def directory(self) -> Path:
+        """The data directory, named or not."""
+        from utsuwa.app.options import default_data_dir
+
+        return self.data_dir or default_data_dir()
+
+    @property
+    def start_command(self) -> str:
+        """What to type to get a server there."""
+        return f"utsuwa up --data-dir {self.data_dir}" if self.data_dir else "utsuwa up"
+
+    @contextmanager
+    def client(self) -> "Iterator[Client]":
+        """A client; what goes wrong while it is used becomes a Failure that says what to do."""
+        from utsuwa.app.api import ApiRefusedError, Client, KubeconfigError, NoServerError, read
+
+        path = self.kubeconfig or self.directory / "kubeconfig"
+        try:
+            yield Client(read(path))
+        except FileNotFoundError as error:
+            if error.filename is None or Path(error.filename) != path:
+                raise
+            raise Failure(
+                f"no cluster here: {path} does not exist", f"Start one: {self.start_command}"
+            ) from error
+        except KubeconfigError as error:
+            raise Failure(str(error), "Name another one with --kubeconfig.") from error
+        except NoServerError as error:
+            raise Failure(
+                f"the API server does not answer: {error}", f"Start it: {self.start_command}"
+            ) from error
+        except ApiRefusedError as error:
+            raise Failure(str(error)) from error
+
+
+def connection_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --data-dir and --kubeconfig; the command gets `connection: Connection`."""
+
+    @click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="DIR",
+        help="Data directory of the cluster [$UTSUWA_DATA_DIR, or ~/.local/state/utsuwa].",
+    )
+    @click.option(
+        "--kubeconfig",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Another kubeconfig than the one in the data directory.",
+    )
+    @functools.wraps(function)
+    def command(*args: Any, data_dir: Path | None, kubeconfig: Path | None, **rest: Any) -> Any:
+        return function(*args, connection=Connection(data_dir, kubeconfig), **rest)
+
+    return command
+
+
+namespace_option: Decorator = click.option(
+    "-n", "--namespace", metavar="NS", help="Namespace [that of the kubeconfig: default]."
+)
+
+all_namespaces_option: Decorator = click.option(
+    "-A", "--all-namespaces", is_flag=True, help="Those of every namespace."
+)
+
+output_option: Decorator = click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "wide", "yaml", "json"]),
+    default="table",
+    show_default=True,
+    help="How to print them.",
+)

@@ -1,0 +1,83 @@
+"""How far a deployment is, read from the Service's conditions. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Document = dict[str, Any]
+
+_STAGES = {
+    "ConfigurationsReady": "creating the revision",
+    "RoutesReady": "routing traffic",
+    "Ready": "becoming ready",
+}
+"""Conditions in the order in which they turn True, and what happens meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """`outcome` is True (ready), False (failed) or None (not yet); then `condition` is the one to
+    look at, with its reason and message."""
+
+    outcome: bool | None
+    condition: str = ""
+    reason: str = ""
+    message: str = ""
+
+    def __str__(self) -> str:
+        """What is going on, in a line."""
+        if self.outcome:
+            return "ready"
+        stage = _STAGES.get(self.condition, "waiting for the controllers")
+        told = ": ".join(part for part in (self.reason, self.message) if part)
+        return f"{stage} ({self.condition or 'not seen yet'})" + (f": {told}" if told else "")
+
+
+def state_of(service: Mapping[str, Any]) -> State:
+    """The state of a Service. Only conditions of its current generation count: those of the
+    generation before it say nothing about this deployment (`spec/kubernetes-api.md` §3.2)."""
+    status = service.get("status") or {}
+    if status.get("observedGeneration") != service["metadata"].get("generation"):
+        return State(None)
+    conditions = {c["type"]: c for c in status.get("conditions") or ()}
+    ready = conditions.get("Ready", {}).get("status")
+    if ready == "True":
+        return State(True, "Ready")
+    # The Service's own Ready tells of the Route last; the cause is at the earliest condition.
+    wanted = "False" if ready == "False" else "Unknown"
+    for name in _STAGES:
+        condition = conditions.get(name, {})
+        if condition.get("status", "Unknown") == wanted:
+            outcome = False if ready == "False" else None
+            reason, message = condition.get("reason") or "", condition.get("message") or ""
+            return State(outcome, name, reason, " ".join(message.split()))
+    return State(None, "Ready")
+
+
+def advice(state: State, service: Mapping[str, Any]) -> str:
+    """What to do about a deployment that has failed, or takes too long."""
+    metadata = service["metadata"]
+    where = "" if metadata["namespace"] == "default" else f" -n {metadata['namespace']}"
+    if state.reason == "ContainerMissing" or "nable to fetch image" in state.message:
+        containers = service["spec"]["template"]["spec"]["containers"]
+        return f"Build it first: utsuwa build DIR -t {containers[0].get('image', 'IMAGE')}"
+    return f"See what it printed: utsuwa logs {metadata['name']}{where}"
+
+
+def share(service: Mapping[str, Any]) -> int:
+    """Percent of the traffic that the latest ready revision gets."""
+    status = service.get("status") or {}
+    latest = status.get("latestReadyRevisionName")
+    return sum(
+        target.get("percent") or 0
+        for target in status.get("traffic") or ()
+        if target.get("revisionName") == latest
+    )
+
+
+def tag_url(service: Mapping[str, Any], tag: str) -> str:
+    """The address of a tag; empty while it has none."""
+    for target in (service.get("status") or {}).get("traffic") or ():
+        if target.get("tag") == tag:
+            return str(target.get("url") or "")
+    return ""
