@@ -93,9 +93,7 @@ async def test_a_removal_has_a_version_of_its_own(store: Store) -> None:
 async def test_lists_are_sorted_by_namespace_and_name(store: Store) -> None:
     for namespace, name in (("b", "x"), ("a", "z"), ("a", "y")):
         await put(store, name, namespace)
-    names = [
-        (item["metadata"]["namespace"], item["metadata"]["name"]) for item in store.list(KIND)
-    ]
+    names = [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in store.list(KIND)]
     assert names == [("a", "y"), ("a", "z"), ("b", "x")]
     assert [item["metadata"]["name"] for item in store.list(KIND, "b")] == ["x"]
     assert store.list("other") == []
