@@ -49,9 +49,12 @@ class History:
         return f"<History {len(self._entries)} entries>"
 
     def add(self, entry: Entry, *, spacing: float = SPACING) -> None:
-        """Note `entry`; kept when it differs from the last kept one, or that is `spacing` old."""
+        """Note `entry`; kept when it differs from the last kept one, or that is `spacing` old.
+        One that only adds what became of the last decision takes that one's place."""
         self.current = entry
         entries = self._entries
+        if entries and entries[-1].scaling is None and entries[-1].decision is entry.decision:
+            entries.pop()
         while entries and entries[0].time < entry.time - KEPT:
             entries.popleft()
         if not entries or entry.time - entries[-1].time >= spacing or _differ(entries[-1], entry):
