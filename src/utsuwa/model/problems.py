@@ -24,7 +24,7 @@ class Problem:
         return replace(self, paths=tuple(_join(prefix, path) for path in self.paths))
 
     def __str__(self) -> str:
-        head = f"{self.message}: {', '.join(self.paths)}" if self.paths else self.message
+        head = f"{self.message}: {', '.join(self.paths)}"  # the colon stays without paths, too
         return f"{head}\n{self.details}" if self.details else head
 
 
@@ -51,4 +51,6 @@ def _join(prefix: str, path: str) -> str:
         return prefix
     if not prefix:
         return path
-    return prefix + path if path.startswith("[") else f"{prefix}.{path}"
+    first = path.partition(".")[0]  # a key with dots in brackets is no index
+    is_index = first.startswith("[") and first.endswith("]")
+    return prefix + path if is_index else f"{prefix}.{path}"

@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from utsuwa.kit.documents import decode
-from utsuwa.testing import golden_autoscale
+from utsuwa.testing import golden_admission, golden_autoscale
 
 Runner = Callable[[str, dict[str, Any]], list[str]]
 
-RUNNERS: dict[str, Runner] = dict.fromkeys(golden_autoscale.KINDS, golden_autoscale.run)
+RUNNERS: dict[str, Runner] = {
+    **dict.fromkeys(golden_autoscale.KINDS, golden_autoscale.run),
+    **dict.fromkeys(golden_admission.KINDS, golden_admission.run),
+}
 """Who runs which kind."""
 
 SHOWN_CASES = 5
