@@ -1,6 +1,16 @@
 """The Kubernetes REST protocol over a cluster: what kubectl, gcloud and others speak to."""
 
+from utsuwa.apiserver.pki import Authority, write_kubeconfig
 from utsuwa.apiserver.ports import Admission, Backend, LogSource, Review, User
 from utsuwa.apiserver.server import ApiServer
 
-__all__ = ["Admission", "ApiServer", "Backend", "LogSource", "Review", "User"]
+__all__ = [
+    "Admission",
+    "ApiServer",
+    "Authority",
+    "Backend",
+    "LogSource",
+    "Review",
+    "User",
+    "write_kubeconfig",
+]

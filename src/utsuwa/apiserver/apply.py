@@ -74,13 +74,13 @@ def applied(intent: Intent, live: Document) -> Document:
     owners = _owners(live)
     mine = _owner(intent, wanted)
     others = [owner for owner in owners if owner.who != mine.who]
-    conflicts = _conflicts(intent, live, others, wanted)
+    merged = _merge(kind, "", copy(live), intent.document)
+    conflicts = _conflicts(kind, live, merged, others)
     if conflicts and not intent.force:
         raise _refusal(intent, conflicts)
     taken = frozenset(path for _, path in conflicts)
     others = [replace(owner, paths=owner.paths - taken) for owner in others]
     before = next((owner for owner in owners if owner.who == mine.who), None)
-    merged = _merge(kind, "", copy(live), intent.document)
     kept = frozenset().union(*(owner.paths for owner in others))
     dropped = (before.paths if before else frozenset()) - wanted - kept
     for path in sorted(dropped, key=lambda path: (-len(path), path)):
@@ -163,24 +163,17 @@ def _with_owners(document: Document, owners: Iterable[Owner]) -> Document:
 
 
 def _conflicts(
-    intent: Intent, live: Document, others: list[Owner], wanted: Paths
+    kind: Kind, live: Document, merged: Document, others: list[Owner]
 ) -> list[tuple[Owner, Path]]:
-    """Fields of the intent that another manager owns with another value."""
-    found = []
-    for owner in others:
-        for path in sorted(owner.paths):
-            if path not in wanted and not _hidden(path, wanted):
-                continue
-            theirs = value_at(intent.kind, live, path)
-            ours = value_at(intent.kind, intent.document, path)
-            if path[-1:] != (".",) and theirs is not MISSING and theirs != ours:
-                found.append((owner, path))
-    return found
-
-
-def _hidden(path: Path, wanted: Paths) -> bool:
-    """Whether the intent sets a whole that `path` lies in (a list or map given as one value)."""
-    return any(path[:end] in wanted for end in range(1, len(path)))
+    """Fields that another manager owns and that the intent would change."""
+    return [
+        (owner, path)
+        for owner in others
+        for path in sorted(owner.paths)
+        if value_at(kind, live, path) != value_at(kind, merged, path)
+        and value_at(kind, live, path) is not MISSING
+        and path[-1:] != (".",)
+    ]
 
 
 def _within(path: Path, other: Path) -> bool:

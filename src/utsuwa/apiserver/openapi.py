@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from functools import cache
 
-from utsuwa.apiserver.schemas import schema_of
+from utsuwa.apiserver.schemas import open_api_of
 from utsuwa.kit.documents import Document, encode
 from utsuwa.model.kinds import KINDS, Kind
 
@@ -50,7 +50,7 @@ def document(api_version: str) -> bytes | None:
     schemas: Document = {}
     for kind in kinds:
         paths.update(_paths(kind))
-        schemas[schema_name(kind)] = schema_of(kind)
+        schemas[schema_name(kind)] = open_api_of(kind)
     return encode({
         "openapi": "3.0.0",
         "info": {"title": "Utsuwa", "version": "v1.32.4"},

@@ -14,8 +14,8 @@ from utsuwa.apiserver.patches import applied_body, is_apply, patch_of
 from utsuwa.apiserver.ports import Admission, Backend, Review
 from utsuwa.apiserver.reads import Reads
 from utsuwa.apiserver.scale import scale_of, scaled
+from utsuwa.apiserver.schemas import unknown
 from utsuwa.apiserver.status import MethodNotAllowedError, bad_request, success
-from utsuwa.apiserver.unknown import unknown_fields
 from utsuwa.cluster.errors import (
     AlreadyExistsError,
     Cause,
@@ -73,9 +73,9 @@ class Writes:
 
         def change(old: Document) -> Document:
             new = incoming.identified(call.target, patch(old))
-            already = set(unknown_fields(call.target.kind, old))
-            unknown = [p for p in unknown_fields(call.target.kind, new) if p not in already]
-            warnings.extend(incoming.field_validation(call, unknown, ()))
+            already = set(unknown(call.target.kind, old))
+            added = [path for path in unknown(call.target.kind, new) if path not in already]
+            warnings.extend(incoming.field_validation(call, added, ()))
             return new
 
         outcome = await self._change(call, change, ())
@@ -204,8 +204,7 @@ class Writes:
         return Outcome(scale_of(changed))
 
     def _fields(self, call: Call, sent: Document, duplicates: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = unknown_fields(call.target.kind, sent)
-        return incoming.field_validation(call, unknown, duplicates)
+        return incoming.field_validation(call, unknown(call.target.kind, sent), duplicates)
 
     def _admit(
         self, call: Call, operation: str, new: Document, old: Document | None
