@@ -14,7 +14,7 @@ from utsuwa.cluster.informer import labels_match
 from utsuwa.cluster.port import DeleteOptions, EventType, Key, ObjectList, WatchEvent
 from utsuwa.cluster.semantics import Outcome
 from utsuwa.kit.clock import Clock
-from utsuwa.kit.documents import Document, copy
+from utsuwa.kit.documents import Document, copy, dig
 from utsuwa.kit.ids import Ids
 from utsuwa.model.kinds import NAMESPACE, Kind, kind_of
 from utsuwa.store import Change, HistoryGoneError, ObjectKey, Store, Watcher, WriteFailedError
@@ -71,8 +71,7 @@ class Embedded:
         """Store a new object. Raises AlreadyExistsError, NotFoundError or ForbiddenError (its
         namespace is missing or ends), InvalidError, BadRequestError."""
         kind = _kind(document)
-        metadata = document.get("metadata") or {}
-        attempts = 1 if metadata.get("name") else _NAME_ATTEMPTS
+        attempts = 1 if dig(document, "metadata", "name") else _NAME_ATTEMPTS
         while True:
             attempts -= 1
             try:

@@ -1,5 +1,7 @@
 """The refusals of a cluster in the words of Kubernetes (`spec/kubernetes-api.md` §5, §6)."""
 
+from collections.abc import Sequence
+
 from utsuwa.cluster.errors import (
     AlreadyExistsError,
     BadRequestError,
@@ -36,9 +38,17 @@ def conflict(kind: Kind, name: str, why: str = MODIFIED) -> ConflictError:
 
 def invalid(kind: Kind, name: str, field: str, problem: str, reason: str) -> InvalidError:
     """`Service.serving.knative.dev "x" is invalid: metadata.name: Required value: …`."""
-    message = f'{kind} "{name}" is invalid: {field}: {problem}'
-    causes = (Cause(problem, field, reason),)
-    return InvalidError(message, name=name, group=kind.group, kind=kind.plural, causes=causes)
+    return invalid_causes(kind, name, [Cause(problem, field, reason)])
+
+
+def invalid_causes(kind: Kind, name: str, causes: Sequence[Cause]) -> InvalidError:
+    """The same for several fields at once: `… is invalid: [FIELD: …, FIELD: …]`."""
+    told = [f"{cause.field}: {cause.message}" for cause in causes]
+    joined = told[0] if len(told) == 1 else f"[{', '.join(told)}]"
+    message = f'{kind} "{name}" is invalid: {joined}'
+    return InvalidError(
+        message, name=name, group=kind.group, kind=kind.plural, causes=tuple(causes)
+    )
 
 
 def bad_request(message: str) -> BadRequestError:

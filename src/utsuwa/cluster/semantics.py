@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from utsuwa.cluster import refusals
+from utsuwa.cluster.metadata import check_form
 from utsuwa.cluster.names import check_name
 from utsuwa.cluster.port import Key
 from utsuwa.cluster.strategies import (
@@ -42,11 +43,12 @@ def created(kind: Kind, document: Document, *, now: float, ids: Ids) -> Document
     status sub-resource.
 
     Raises:
-        InvalidError: its name is missing or malformed.
+        InvalidError: its name is missing or malformed, or its metadata is.
         BadRequestError: it has no namespace, or a resourceVersion.
     """
+    check_form(kind, document)
     new = copy(document)
-    given: Document = new.get("metadata") or {}
+    given: Document = new["metadata"]
     if given.get("resourceVersion"):
         raise refusals.bad_request("resourceVersion should not be set on objects to be created")
     metadata = _tidy(without(given, _BORN_WITHOUT))
@@ -72,12 +74,14 @@ def updated(kind: Kind, current: Document, document: Document) -> Outcome:
 
     Raises:
         ConflictError: `document` was read from another version, or is of another object.
-        InvalidError: it adds a finalizer to an object that is being deleted.
+        InvalidError: it adds a finalizer to an object that is being deleted, or its metadata
+            is malformed.
     """
+    check_form(kind, document)
     check_version(kind, current, document)
     new = copy(document)
     new["apiVersion"], new["kind"] = current["apiVersion"], current["kind"]
-    new["metadata"] = _kept_metadata(current["metadata"], new.get("metadata") or {})
+    new["metadata"] = _kept_metadata(current["metadata"], new["metadata"])
     _check_finalizers(kind, current, new)
     if "status" in kind.subresources:
         _replace(new, "status", current.get("status"))
@@ -190,7 +194,9 @@ def require_subresource(kind: Kind, name: str, subresource: str) -> None:
 
 def key_for(kind: Kind, document: Document) -> Key:
     """Where `document` lives or shall live; InvalidError when it has no name."""
-    metadata = document.get("metadata") or {}
+    metadata = document.get("metadata")
+    if not isinstance(metadata, dict):
+        metadata = {}
     name = metadata.get("name")
     if not name:
         problem = "Required value: name is required"

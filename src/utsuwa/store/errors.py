@@ -18,9 +18,13 @@ class WriteFailedError(StoreError):
 
 
 class HistoryGoneError(StoreError):
-    """Changes after `since` are no longer (or not yet) known; list again and watch from there."""
+    """Changes after `since` are not known: too long ago (before `oldest`), or never given out.
+    List again and watch from there."""
 
-    def __init__(self, since: int, oldest: int) -> None:
-        super().__init__(f"too old resource version: {since} ({oldest})")
+    def __init__(self, since: int, oldest: int, newest: int) -> None:
+        if since > newest:
+            super().__init__(f"too large resource version: {since}, current: {newest}")
+        else:
+            super().__init__(f"too old resource version: {since} ({oldest})")
         self.since = since
         self.oldest = oldest

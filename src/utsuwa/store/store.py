@@ -147,7 +147,7 @@ class Store:
             HistoryGoneError: `since` is before the history kept, or was never given out.
         """
         if not self._history.oldest <= since <= self._version:
-            raise HistoryGoneError(since, self._history.oldest)
+            raise HistoryGoneError(since, self._history.oldest, self._version)
         past = self._history.after(since, kind, namespace)
         watcher = Watcher(namespace, since, past, self._watch_buffer)
         self._watchers.add(kind, watcher)

@@ -13,7 +13,8 @@ class Watcher:
     """An endless iterator of the changes of one kind, for one reader.
 
     It ends when it is dropped; nobody else keeps it. Mutable state: `_buffer`, `_lost` (the
-    version up to which it was read when the buffer overflowed), `_waiter`.
+    buffer overflowed) with `_newest` (at which version), `_read` (the last one handed out),
+    `_waiter`.
     """
 
     def __init__(self, namespace: str, since: int, past: Iterable[Change], limit: int) -> None:
@@ -40,7 +41,7 @@ class Watcher:
         """
         while not self._buffer:
             if self._lost:
-                raise HistoryGoneError(self._read, self._newest)
+                raise HistoryGoneError(self._read, self._newest, self._newest)
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
         change = self._buffer.popleft()

@@ -1,15 +1,14 @@
 """The store in memory: versions, visibility, lists, watches, failed commits."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
 from utsuwa.kit.documents import Document
 from utsuwa.store import HistoryGoneError, ObjectKey, Store, StoreClosedError, WriteFailedError
-from utsuwa.store.log import OnDone
-from utsuwa.store.records import Loaded, Write
+from utsuwa.testing.store import HandLog
 
 KIND = "things"
 
@@ -34,32 +33,6 @@ async def store() -> AsyncIterator[Store]:
     await store.open()
     yield store
     await store.close()
-
-
-class HandLog:
-    """A log whose commits happen, or fail, when the test says so."""
-
-    def __init__(self) -> None:
-        self.queue: list[Write] = []
-        self._on_done: OnDone | None = None
-
-    async def open(self, on_done: OnDone) -> Loaded:
-        self._on_done = on_done
-        return Loaded(0, [])
-
-    def submit(self, write: Write) -> None:
-        self.queue.append(write)
-
-    async def close(self) -> None:
-        self.finish(self.take())
-
-    def take(self) -> list[Write]:
-        taken, self.queue = self.queue, []
-        return taken
-
-    def finish(self, writes: Sequence[Write], error: Exception | None = None) -> None:
-        assert self._on_done is not None
-        self._on_done(writes, error)
 
 
 @pytest_asyncio.fixture
@@ -261,7 +234,7 @@ async def test_history_that_is_gone_is_refused(store: Store) -> None:
 
 
 async def test_a_version_that_was_never_given_out_is_refused(store: Store) -> None:
-    with pytest.raises(HistoryGoneError):
+    with pytest.raises(HistoryGoneError, match="too large resource version: 1, current: 0"):
         store.watch(KIND, since=1)
 
 
