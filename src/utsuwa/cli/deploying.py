@@ -136,10 +136,10 @@ def _progress(what: str) -> Iterator[Callable[[str], None]]:
     if click.get_text_stream("stderr").isatty():
         from rich.console import Console
 
-        with Console(stderr=True).status(f"{what}: waiting") as status:
+        with Console(stderr=True).status(f"{what}: waiting") as spinner:
 
             def rewrite(line: str) -> None:
-                status.update(f"{what}: {line}".replace("[", "\\["))
+                spinner.update(f"{what}: {line}".replace("[", "\\["))
 
             yield rewrite
         return
