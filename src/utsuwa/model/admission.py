@@ -30,7 +30,8 @@ CONFIG_WEBHOOK = "config.webhook.serving.knative.dev"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A write. `old` is what is stored now; `subresource` "" or "status"."""
+    """A write. `old` is what is stored now; `subresource` "" or "status"; `field_validation` what
+    becomes of members that the schema does not know, beside being pruned."""
 
     kind: Kind
     operation: Literal["CREATE", "UPDATE", "DELETE"]
@@ -39,7 +40,7 @@ class Request:
     user: str = ""
     subresource: str = ""
     dry_run: bool = False
-    field_validation: FieldValidation = "Warn"
+    field_validation: FieldValidation = "Ignore"
 
 
 @dataclass(frozen=True, slots=True)
