@@ -127,6 +127,9 @@ class Controller:
                 await self._pass(key)
             finally:
                 self.queue.done(key)
+            # A pass over memory may never have waited: without this, a key that is always ready
+            # would keep everything else from running.
+            await asyncio.sleep(0)
 
     async def _pass(self, key: Key) -> None:
         try:

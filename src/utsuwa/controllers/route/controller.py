@@ -1,0 +1,183 @@
+"""Route → placeholder Services and Ingress (`spec/reconcilers.md` §5)."""
+
+from collections.abc import Callable, Collection
+
+from utsuwa.cluster.informer import key_of
+from utsuwa.cluster.port import Key
+from utsuwa.controllers.framework import (
+    Context,
+    Controller,
+    TerminalError,
+    own_key,
+    owner_key,
+)
+from utsuwa.controllers.passes import StatusReconciler, check_owned, create_child, find, resync
+from utsuwa.controllers.route.placeholders import Placeholders
+from utsuwa.controllers.tracker import Tracker
+from utsuwa.kit.documents import Document
+from utsuwa.model import labels
+from utsuwa.model.children.parts import drifted
+from utsuwa.model.kinds import CONFIGURATION, CORE_SERVICE, INGRESS, REVISION, ROUTE, Kind
+from utsuwa.model.lifecycle import route as lifecycle
+from utsuwa.model.meta import (
+    annotations_of,
+    generation_of,
+    labels_of,
+    namespace_of,
+    observed_generation_of,
+    uid_of,
+)
+from utsuwa.model.settings import Settings
+from utsuwa.routing.hosts import HTTP_PORT, HostError, Hosts, local_tags
+from utsuwa.routing.ingress import http_option, ingress_of, steady_rollout
+from utsuwa.routing.traffic import DEFAULT, Cause, Target, Traffic, Trouble, resolve
+
+_MARKS: dict[Cause, Callable[[Document, str], None]] = {
+    Cause.CONFIGURATION_MISSING: lifecycle.mark_configuration_missing,
+    Cause.CONFIGURATION_NOT_READY: lifecycle.mark_configuration_not_ready,
+    Cause.CONFIGURATION_FAILED: lifecycle.mark_configuration_failed,
+    Cause.REVISION_MISSING: lifecycle.mark_revision_missing,
+    Cause.REVISION_NOT_READY: lifecycle.mark_revision_not_ready,
+    Cause.REVISION_FAILED: lifecycle.mark_revision_failed,
+}
+
+
+class RouteReconciler(StatusReconciler):
+    """Resolves a Route's traffic and has it served."""
+
+    def __init__(self, context: Context, tracker: Tracker, port: int) -> None:
+        super().__init__(context, ROUTE, lifecycle.CONDITIONS)
+        self._tracker = tracker
+        self._placeholders = Placeholders(context)
+        self._port = port
+
+    def forget(self, key: Key) -> None:
+        """The Route is gone and waits for nothing any more."""
+        self._tracker.follow(key, ())
+
+    async def run(self, document: Document) -> float | None:
+        """Resolve, then serve; what cannot be resolved leaves everything as it is served now."""
+        status = document["status"]
+        hosts = Hosts(document, self.context.settings.current, self._port)
+        if observed_generation_of(document) != generation_of(document):
+            lifecycle.mark_ingress_not_configured(status)
+        traffic = self._resolve(document)
+        try:
+            local = self._local(hosts, traffic)
+            status["url"] = hosts.url(DEFAULT, local=DEFAULT in local)
+            if traffic.trouble is not None:
+                mark_trouble(status, traffic.trouble, labels_of(document).get(labels.SERVICE, ""))
+                return None
+            status["traffic"] = [shown(target, hosts, local) for target in traffic.targets]
+        except HostError as error:
+            lifecycle.mark_host_invalid(status, str(error))
+            return None
+        lifecycle.mark_traffic_assigned(status)
+        status["address"] = {"url": hosts.address}
+        await self._serve(hosts, traffic, local)
+        return None
+
+    def _resolve(self, route: Document) -> Traffic:
+        namespace = namespace_of(route)
+
+        def lookup(kind: Kind) -> Callable[[str], Document | None]:
+            informer = self.context.informers.of(kind)
+            return lambda name: informer.get(Key(namespace, name))
+
+        traffic = resolve(route, lookup(CONFIGURATION), lookup(REVISION))
+        tracked = ((kind, Key(namespace, name)) for kind, name in traffic.references)
+        self._tracker.follow(key_of(route), tracked)
+        return traffic
+
+    def _local(self, hosts: Hosts, traffic: Traffic) -> frozenset[str]:
+        services = self.context.informers.of(CORE_SERVICE)
+        namespace = namespace_of(hosts.route)
+        tags = traffic.tags or (DEFAULT,)
+        return local_tags(hosts, tags, lambda name: services.get(Key(namespace, name)))
+
+    async def _serve(self, hosts: Hosts, traffic: Traffic, local: Collection[str]) -> None:
+        """Hold the names, have the gateway programmed, and say how far that is."""
+        status = hosts.route["status"]
+        services = await self._placeholders.hold(hosts, traffic.tags)
+        mark_certificate(hosts, local)
+        ingress = await self._ingress(hosts, traffic, local)
+        if generation_of(ingress) != observed_generation_of(ingress):
+            lifecycle.mark_ingress_not_configured(status)
+        else:
+            lifecycle.propagate_ingress(status, ingress)
+        await self._placeholders.aim(hosts, services, ingress, local)
+
+    async def _ingress(self, hosts: Hosts, traffic: Traffic, local: Collection[str]) -> Document:
+        try:
+            wanted = ingress_of(hosts, traffic, local, steady_rollout(traffic))
+        except ValueError as error:
+            raise TerminalError(f"Route {key_of(hosts.route)}: {error}") from error
+        existing = await find(self.context, INGRESS, key_of(wanted))
+        if existing is None:
+            return await create_child(self.context, hosts.route, wanted)
+        check_owned(existing, hosts.route)
+        changed = drifted(existing, wanted)
+        return existing if changed is None else await self.context.cluster.update(changed)
+
+
+def shown(target: Target, hosts: Hosts, local: Collection[str]) -> Document:
+    """`target` as `status.traffic` shows it.
+
+    Raises:
+        HostError: a template gives no host.
+    """
+    entry: Document = {
+        "revisionName": target.revision,
+        "latestRevision": target.latest,
+        "percent": target.percent,
+    }
+    if target.tag:
+        url = hosts.url(target.tag, local=target.tag in local)
+        entry = {**entry, "tag": target.tag, "url": url}
+    return entry
+
+
+def mark_trouble(status: Document, trouble: Trouble, service: str) -> None:
+    """Say why traffic cannot be assigned; `service` is the Service that the Route belongs to."""
+    if trouble.cause is Cause.REVISION_NOT_OWNED:
+        lifecycle.mark_revision_not_owned(
+            status, trouble.name, expected=service, actual=trouble.owner
+        )
+    else:
+        _MARKS[trouble.cause](status, trouble.name)
+
+
+def mark_certificate(hosts: Hosts, local: Collection[str]) -> None:
+    """Say what becomes of TLS (`spec/reconcilers.md` §5.7). Certificates are not issued yet: where
+    the operator asks for them, hosts are served without, and the condition says so."""
+    route, network = hosts.route, hosts.settings.network
+    status = route["status"]
+    opted_out = labels.DISABLE_EXTERNAL_TLS.value(annotations_of(route)).lower() == "true"
+    certificate = f"route-{uid_of(route)}"
+    if DEFAULT in local:
+        lifecycle.mark_tls_not_enabled(status, lifecycle.TLS_OFF_CLUSTER_LOCAL)
+    elif not network.external_domain_tls or opted_out:
+        lifecycle.mark_tls_not_enabled(status)
+    elif http_option(route, hosts.settings) == "Enabled":
+        lifecycle.mark_http_downgrade(status, certificate)
+    else:
+        lifecycle.mark_certificate_not_ready(status, certificate)
+
+
+def build(context: Context, *, port: int = HTTP_PORT) -> Controller:
+    """The controller of Routes; `port` is where the gateway listens for requests from outside."""
+    tracker = Tracker()
+    controller = Controller("route", RouteReconciler(context, tracker, port))
+    informers = context.informers
+    controller.watch(informers.of(ROUTE), own_key)
+    controller.watch(informers.of(CORE_SERVICE), owner_key(ROUTE.name))
+    controller.watch(informers.of(INGRESS), owner_key(ROUTE.name))
+    controller.watch(informers.of(CONFIGURATION), tracker.followers_of)
+    controller.watch(informers.of(REVISION), tracker.followers_of)
+    resync(context, controller, ROUTE, of_interest)
+    return controller
+
+
+def of_interest(settings: Settings) -> object:
+    """The settings whose change makes every Route be looked at (`spec/config.md` §1)."""
+    return (settings.network, settings.domain, settings.features.tag_header_based_routing)
