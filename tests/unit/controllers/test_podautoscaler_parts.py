@@ -12,7 +12,7 @@ from utsuwa.controllers.podautoscaler.children import (
     serverless_service_of,
     serverless_service_update,
 )
-from utsuwa.controllers.podautoscaler.history import Entry, History
+from utsuwa.controllers.podautoscaler.history import Budget, Entry, History
 from utsuwa.controllers.podautoscaler.pods import PodState, revision_of, state_of
 from utsuwa.kit.documents import Document
 from utsuwa.model.kinds import POD
@@ -76,6 +76,17 @@ def test_history_forgets_after_an_hour() -> None:
     entries = history.entries()
     assert entries[0].time >= 10_000 - 3600 - 5
     assert len(entries) <= 720
+
+
+def test_many_active_revisions_share_the_memory() -> None:
+    """Fewer entries each, further apart."""
+    assert Budget.shared(1) == Budget(10.0, 720)
+    shared = Budget.shared(3000)
+    assert (shared.most, shared.spacing) == (10, 720.0)
+    history = History()
+    for second in range(100):
+        history.add(Entry(float(second), decision(second % 7, second), None), shared)
+    assert [entry.time for entry in history.entries()] == list(range(90, 100))
 
 
 def test_what_became_of_a_decision_takes_its_place() -> None:

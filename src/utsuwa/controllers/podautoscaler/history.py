@@ -14,6 +14,10 @@ SPACING = 10.0
 """Seconds between two entries when nothing changes."""
 MOST = 720
 """Entries per revision, whatever happens."""
+MOST_IN_ALL = 30_000
+"""Entries of all active revisions together: about 1 KiB each."""
+FEWEST = 10
+"""Entries that a revision may keep however many others there are."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -33,6 +37,23 @@ class Entry(msgspec.Struct, frozen=True):
         return first if self.scaling is None else (*first, *self.scaling.reasons)
 
 
+class Budget(msgspec.Struct, frozen=True):
+    """How much one history may keep, so that all of them together stay bounded."""
+
+    spacing: float = SPACING
+    most: int = MOST
+
+    @classmethod
+    def shared(cls, active: int) -> "Budget":
+        """The share of one among `active` revisions: fewer entries, and unchanged ones further
+        apart."""
+        most = max(FEWEST, min(MOST, MOST_IN_ALL // max(1, active)))
+        return cls(SPACING * MOST / most, most)
+
+
+WHOLE_BUDGET = Budget()
+
+
 class History:
     """A ring of entries, oldest first: every change, and one now and then in between.
 
@@ -42,14 +63,14 @@ class History:
     __slots__ = ("_entries", "current")
 
     def __init__(self) -> None:
-        self._entries: deque[Entry] = deque(maxlen=MOST)
+        self._entries: deque[Entry] = deque()
         self.current: Entry | None = None
 
     def __repr__(self) -> str:
         return f"<History {len(self._entries)} entries>"
 
-    def add(self, entry: Entry, *, spacing: float = SPACING) -> None:
-        """Note `entry`; kept when it differs from the last kept one, or that is `spacing` old.
+    def add(self, entry: Entry, budget: Budget = WHOLE_BUDGET) -> None:
+        """Note `entry`; kept when it differs from the last kept one, or that is old enough.
         One that only adds what became of the last decision takes that one's place."""
         self.current = entry
         entries = self._entries
@@ -57,8 +78,11 @@ class History:
             entries.pop()
         while entries and entries[0].time < entry.time - KEPT:
             entries.popleft()
-        if not entries or entry.time - entries[-1].time >= spacing or _differ(entries[-1], entry):
+        old_enough = not entries or entry.time - entries[-1].time >= budget.spacing
+        if old_enough or _differ(entries[-1], entry):
             entries.append(entry)
+        while len(entries) > budget.most:
+            entries.popleft()
 
     def entries(self) -> list[Entry]:
         """What is kept, oldest first."""

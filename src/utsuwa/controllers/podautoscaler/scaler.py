@@ -23,7 +23,7 @@ from utsuwa.autoscale.scaling import Scaling, bounded
 from utsuwa.cluster.errors import ApiError
 from utsuwa.cluster.port import Key
 from utsuwa.controllers.framework import Context
-from utsuwa.controllers.podautoscaler.history import SPACING, Entry, History
+from utsuwa.controllers.podautoscaler.history import Budget, Entry, History
 from utsuwa.controllers.podautoscaler.pods import PodCounter, PodCounts
 from utsuwa.kit.documents import dig
 from utsuwa.kit.log import get_logger
@@ -41,8 +41,6 @@ BATCH = 50
 """Decisions between two breaths of the event loop: about a millisecond."""
 EARLY_WAKES = 10_000
 """Wake-ups remembered for revisions that are not known yet."""
-CROWD = 100
-"""Revisions from which on unchanged decisions are kept more sparsely, to bound memory."""
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -261,9 +259,8 @@ class Scaler:
     def _remember(
         self, revision: _Revision, decision: Decision | None, scaling: Scaling | None
     ) -> None:
-        spacing = SPACING * max(1.0, len(self._active) / CROWD)
         entry = Entry(self._clock.now(), decision, scaling)
-        revision.history.add(entry, spacing=spacing)
+        revision.history.add(entry, Budget.shared(len(self._active)))
 
     def _rouse(self, revision: _Revision) -> None:
         self._active.add(revision.key)
