@@ -5,12 +5,10 @@ request carries the head of a browser).
 """
 
 import argparse
-import asyncio
 import os
 from pathlib import Path
 
 import uvloop
-
 from benchmarks.gateway import peers
 from benchmarks.gateway.load import Result, load
 from benchmarks.gateway.peers import HOST, Peer

@@ -48,7 +48,9 @@ async def _wrk(
     quantiles = {
         match[1]: float(match[2]) * _UNIT[match[3]] for match in _WRK_QUANTILE.finditer(text)
     }
-    errors = " ".join(line.strip() for line in text.splitlines() if "rror" in line or "Non-2" in line)
+    errors = " ".join(
+        line.strip() for line in text.splitlines() if "rror" in line or "Non-2" in line
+    )
     return Result(
         int(count[1]), float(count[2]) * _UNIT[count[3]],
         quantiles.get("50", inf), quantiles.get("99", inf), errors,
@@ -100,6 +102,4 @@ async def _own(
     for transport, _ in clients:
         transport.abort()
     ordered = sorted(times) or [inf]
-    return Result(
-        len(times), took, ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.99)]
-    )
+    return Result(len(times), took, ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.99)])

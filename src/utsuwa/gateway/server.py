@@ -53,6 +53,7 @@ class Gateway:
         self.link = Link(link, hello, self._apply, clock)
         self.core.send = self.link.send
         self._sockets = sockets
+        self._listening = False
         self._servers: list[asyncio.Server] = []
 
     def __repr__(self) -> str:
@@ -75,7 +76,8 @@ class Gateway:
             if isinstance(message, Snapshot):
                 for revision in self.core.revisions.values():
                     revision.resend()
-                if not self._servers and not self.core.draining:
+                if not self._listening and not self.core.draining:
+                    self._listening = True
                     self._tasks.start(self._listen(), name="listen")
         return Ack(self.table.epoch, self.table.version)
 

@@ -82,16 +82,17 @@ class Revision(Admission[Pod]):
     def _forgotten(self) -> None:
         self.usage = None
 
-    def deadline(self, arrival: float, last_write: float) -> float:
-        """When a request that arrived at `arrival` must end; `last_write` is 0 before any.
+    def deadline(self, arrival: float, *, last_write: float, started: bool) -> float:
+        """When a request that arrived at `arrival` must end (`spec/dataplane.md` §5).
 
-        `spec/dataplane.md` §5.
+        `started`: its answer has begun; `last_write` is when more of it was last written, or
+        `arrival`.
         """
         due = arrival + self.timeout if self.timeout else inf
-        if not last_write and self.response_start_timeout:
+        if self.response_start_timeout and not started:
             due = min(due, arrival + self.response_start_timeout)
         if self.idle_timeout:
-            due = min(due, (last_write or arrival) + self.idle_timeout)
+            due = min(due, last_write + self.idle_timeout)
         return due
 
     def refuse_if_hopeless(self) -> None:
@@ -143,7 +144,7 @@ class Revision(Admission[Pod]):
         self.timeout = table.timeout
         self.response_start_timeout = table.response_start_timeout
         self.idle_timeout = table.idle_timeout
-        self.patience = self.deadline(0.0, 0.0)
+        self.patience = self.deadline(0.0, last_write=0.0, started=False)
         self.probe = table.probe
         self.unavailable = table.unavailable
         if table.concurrency != self.limit:

@@ -143,7 +143,7 @@ class Pod(Backend):
             OSError: there is none to be had (TimeoutError included).
         """
         async with asyncio.timeout(self.core.limits.connect_timeout):
-            transport, connection = await self.core.loop.create_connection(
+            transport, connection = await self.core.connect(
                 lambda: PodConnection(self), self.host, self.port
             )
         if transport.get_extra_info("sockname") == transport.get_extra_info("peername"):

@@ -12,6 +12,7 @@ from utsuwa.gateway.accounting import CLIENT_LEFT, Usage
 from utsuwa.gateway.admission import QueueFullError
 from utsuwa.gateway.answers import answer, unknown_host
 from utsuwa.gateway.core import Core
+from utsuwa.gateway.flow import pause, resume
 from utsuwa.gateway.http1 import request
 from utsuwa.gateway.http1.chunked import ChunkedBody
 from utsuwa.gateway.http1.errors import BadMessageError
@@ -71,7 +72,7 @@ class ClientConnection(asyncio.Protocol):
         self._last_write = 0.0
         self._status = 0
         self._retried = False
-        self._keep = True
+        self._keep = not core.draining
         self._eof = False
         self._decode = False
         self._reading = False
@@ -213,7 +214,9 @@ class ClientConnection(asyncio.Protocol):
                 data = data[:end]
             self.plain = self.head.plain and self._keep and self._status == 0
         if self._state == _DISCARD:
-            self._discarded(len(data))
+            if end >= 0:
+                self.deadline = inf
+                self._next()
             return
         limit = self.core.limits.replay
         replay = self._replay
@@ -268,13 +271,13 @@ class ClientConnection(asyncio.Protocol):
         """The client reads too slowly."""
         self._write_paused = True
         if self.upstream is not None:
-            self.upstream.transport.pause_reading()
+            pause(self.upstream.transport)
 
     def resume_writing(self) -> None:
         """The client reads again."""
         self._write_paused = False
         if self.upstream is not None:
-            self.upstream.transport.resume_reading()
+            resume(self.upstream.transport)
 
     # --- from admission -------------------------------------------------------------------------
 
@@ -300,7 +303,7 @@ class ClientConnection(asyncio.Protocol):
             self._replay = None
         upstream.begin(self, data)
         if self._write_paused:
-            upstream.transport.pause_reading()
+            pause(upstream.transport)
         if self._read_paused and not upstream.write_paused and not self._buffer:
             self._resume_reading()
 
@@ -312,8 +315,8 @@ class ClientConnection(asyncio.Protocol):
 
     def answered(self, data: bytes, status: int) -> None:
         """The whole response, as it is."""
+        self.upstream = None  # before the write, which may ask it to pause
         self.transport.write(data)
-        self.upstream = None
         self._end(status)
         if self._buffer or not self._keep:
             self._next()
@@ -418,8 +421,11 @@ class ClientConnection(asyncio.Protocol):
     def expired(self, now: float) -> None:
         """A limit of time has passed: which one depends on what we are doing."""
         if self._state in {_WAITING, _ACTIVE}:
+            started = self._status != 0
             self.deadline = self._revision.deadline(
-                self._arrival, self._last_write if self._status else 0.0
+                self._arrival,
+                last_write=self._last_write if started else self._arrival,
+                started=started,
             )
             if now < self.deadline:
                 return
@@ -473,8 +479,8 @@ class ClientConnection(asyncio.Protocol):
             self._revision.abandon(self)
 
     def _detach_upstream(self) -> None:
-        if self._write_paused and self.upstream is not None and not self.upstream.closed:
-            self.upstream.transport.resume_reading()
+        if self._write_paused and self.upstream is not None:
+            resume(self.upstream.transport)
         self.upstream = None
 
     def _next(self) -> None:
@@ -482,6 +488,7 @@ class ClientConnection(asyncio.Protocol):
         if self._body_left:
             if self._keep and self._skippable():
                 self._state = _DISCARD
+                self.deadline = self.core.monotonic() + self.core.limits.header_timeout
                 self._resume_reading()
             else:
                 self._linger()
@@ -503,10 +510,6 @@ class ClientConnection(asyncio.Protocol):
         return 0 <= self._body_left <= self.core.limits.discard and not (
             self._body_left and self.head.expect
         )
-
-    def _discarded(self, count: int) -> None:
-        if not self._body_left:
-            self._next()
 
     def _reply(self, status: int, text: str) -> None:
         """Answer in the pod's stead."""
@@ -552,10 +555,9 @@ class ClientConnection(asyncio.Protocol):
     def _pause_reading(self) -> None:
         if not self._read_paused:
             self._read_paused = True
-            self.transport.pause_reading()
+            pause(self.transport)
 
     def _resume_reading(self) -> None:
         if self._read_paused:
             self._read_paused = False
-            if not self.transport.is_closing():
-                self.transport.resume_reading()
+            resume(self.transport)

@@ -53,7 +53,8 @@ def parse(raw: bytes) -> ResponseHead:
     except httptools.HttpParserUpgrade:
         pass
     except httptools.HttpParserError as error:
-        raise BadMessageError(502, f"the pod's answer is not HTTP/1.1: {error}") from error
+        if not (raw[9:12] == b"101" and str(error).startswith("Pause")):  # 101 without Connection
+            raise BadMessageError(502, f"the pod's answer is not HTTP/1.1: {error}") from error
     if not raw.startswith((b"HTTP/1.1 ", b"HTTP/1.0 ")):
         raise BadMessageError(502, "the pod's answer is not HTTP/1.1")
     head = ResponseHead()
