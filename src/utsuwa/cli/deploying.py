@@ -1,6 +1,7 @@
 """Writes a Service and waits for it."""
 
 import random
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
@@ -133,7 +134,7 @@ def _versions(
 @contextmanager
 def _progress(what: str) -> Iterator[Callable[[str], None]]:
     """Shows what is going on: a line that is rewritten on a terminal, else a line per change."""
-    if click.get_text_stream("stderr").isatty():
+    if sys.stderr.isatty():
         from rich.console import Console
 
         with Console(stderr=True).status(f"{what}: waiting") as spinner:

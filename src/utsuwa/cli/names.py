@@ -2,8 +2,8 @@
 
 import re
 
-_LABEL = re.compile(r"^[a-z]([a-z0-9-]*[a-z0-9])?$")
-_ENV_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_.-]*$")
+_LABEL = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _MOST = 63
 
 
@@ -13,7 +13,7 @@ def label(value: str, what: str) -> str:
     Raises:
         ValueError: it cannot; the message begins with `what`.
     """
-    if len(value) > _MOST or not _LABEL.match(value):
+    if len(value) > _MOST or not _LABEL.fullmatch(value):
         raise ValueError(
             f"{what} {value!r}: expected at most {_MOST} lower-case letters, digits and '-', "
             "beginning with a letter and not ending with '-'"
@@ -41,7 +41,7 @@ def environment(
             value_or_none = value
         else:
             raise ValueError(f"{what} {setting!r}: expected NAME=VALUE, or NAME- to remove it")
-        if not _ENV_NAME.match(name):
+        if not _ENV_NAME.fullmatch(name):
             raise ValueError(f"{what} {setting!r}: {name!r} cannot name an environment variable")
         pairs.append((name, value_or_none))
     return tuple(pairs)

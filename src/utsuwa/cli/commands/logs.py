@@ -47,13 +47,19 @@ def command(
         where = namespace or client.namespace
         client.get(SERVICES, where, name)  # says so when there is no such service
         if not follow:
-            _print(client, where, labels, tail)
+            _print(client, where, labels, tail, connection)
             return
         for pod, line in Follower(client, where, labels, tail).lines():
             click.echo(f"{pod} | {line}")
 
 
-def _print(client: "Client", namespace: str, labels: dict[str, str], tail: int | None) -> None:
+def _print(
+    client: "Client",
+    namespace: str,
+    labels: dict[str, str],
+    tail: int | None,
+    connection: Connection,
+) -> None:
     from utsuwa.app.api import ApiRefusedError
     from utsuwa.cli.resources import PODS
     from utsuwa.cli.tailing import lines
@@ -61,10 +67,7 @@ def _print(client: "Client", namespace: str, labels: dict[str, str], tail: int |
     pods = client.list(PODS, namespace, labels=labels)["items"]
     pods.sort(key=lambda pod: pod["metadata"].get("creationTimestamp") or "")
     if not pods:
-        click.echo(
-            "no pod is running: the service is at zero; its next request starts one (logs -f)",
-            err=True,
-        )
+        _print_kept(client, namespace, labels, tail, connection)
     for pod in pods:
         name = pod["metadata"]["name"]
         head = f"{name} | " if len(pods) > 1 else ""
@@ -73,3 +76,30 @@ def _print(client: "Client", namespace: str, labels: dict[str, str], tail: int |
                 click.echo(head + line)
         except ApiRefusedError as error:
             click.echo(f"{name}: {error}", err=True)  # has ended just now, or has not begun
+
+
+def _print_kept(
+    client: "Client",
+    namespace: str,
+    labels: dict[str, str],
+    tail: int | None,
+    connection: Connection,
+) -> None:
+    """What the last pod left behind: at zero there is nobody to ask."""
+    from utsuwa.app.options import Layout
+    from utsuwa.cli import kept
+    from utsuwa.cli.resources import REVISIONS
+
+    found = client.list(REVISIONS, namespace, labels={_SERVICE: labels[_SERVICE]})["items"]
+    names = {item["metadata"]["name"] for item in found}
+    if _REVISION in labels:
+        names &= {labels[_REVISION]}
+    lives = kept.of_last_pod(Layout(connection.directory).logs, namespace, names)
+    if not lives:
+        click.echo("no pod is running, and none has left a log", err=True)
+        return
+    click.echo(f"no pod is running; this is what the last one, {lives[0][0]}, printed:", err=True)
+    for _, log in lives:
+        lines = log.read_text(errors="replace").splitlines()
+        for line in lines if tail is None else lines[max(0, len(lines) - tail) :]:
+            click.echo(line)

@@ -7,7 +7,14 @@ from utsuwa.cli import render
 
 
 @click.command("version", short_help="Show the version.")
-@click.option("-o", "--output", type=click.Choice(["text", "yaml", "json"]), default="text")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "yaml", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print it.",
+)
 def command(*, output: str) -> None:
     """Show the version of Utsuwa, and of the Python that runs it.
 
