@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from utsuwa.app.admission import admission
+from utsuwa.model.settings import Settings
 from utsuwa.testing.apiserver import Serving, serving
 from utsuwa.testing.kubectl import KUBECTL, Kubectl
 
 
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncIterator[Serving]:
-    async with serving(tmp_path) as running:
+    settings = Settings.parse({})
+    async with serving(tmp_path, admission=admission(lambda: settings)) as running:
         yield running
 
 

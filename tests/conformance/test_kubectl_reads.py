@@ -154,7 +154,7 @@ async def test_get_of_what_is_not_there_says_so(kubectl: Kubectl) -> None:
 async def test_watch_follows_a_service_until_ready(api: Serving, kubectl: Kubectl) -> None:
     """`get -w`: one row for each change, in columns."""
     await make_service(api)
-    async with kubectl.running("get", "ksvc", "hello", "-w") as watching:
+    async with kubectl.running("get", "ksvc", "-w") as watching:
         assert (await watching.line()).startswith("NAME")
         assert "Deploying" in await watching.line()
         _, document = ready_service()

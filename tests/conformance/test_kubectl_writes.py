@@ -65,14 +65,23 @@ async def test_create_with_a_generated_name(kubectl: Kubectl) -> None:
 async def test_apply_creates_then_changes_then_has_nothing_to_do(
     api: Serving, kubectl: Kubectl
 ) -> None:
-    """created, unchanged, configured: by what the server's answers say."""
+    """kubectl says `configured` the second time, as with the original: it replaces the list of
+    containers, to which defaulting had added. The object must stay as it is."""
     assert (await kubectl.ok("apply", "-f", "-", stdin=HELLO)).out.endswith("created\n")
-    assert (await kubectl.ok("apply", "-f", "-", stdin=HELLO)).out.endswith("unchanged\n")
+    before = await api.cluster.get(SERVICE, KEY)
+    await kubectl.ok("apply", "-f", "-", stdin=HELLO)
+    assert await api.cluster.get(SERVICE, KEY) == before
     changed = HELLO.replace("80", "40")
     assert (await kubectl.ok("apply", "-f", "-", stdin=changed)).out.endswith("configured\n")
     stored = await api.cluster.get(SERVICE, KEY)
     assert stored["spec"]["template"]["spec"]["containerConcurrency"] == 40
     assert stored["metadata"]["generation"] == 2
+
+
+async def test_apply_of_a_core_object_says_unchanged(kubectl: Kubectl) -> None:
+    """Defaults do not look like changes where lists are merged by key."""
+    assert (await kubectl.ok("apply", "-f", "-", stdin=WEB)).out.endswith("created\n")
+    assert (await kubectl.ok("apply", "-f", "-", stdin=WEB)).out.endswith("unchanged\n")
 
 
 async def test_apply_of_a_deployment_merges_lists_by_name(api: Serving, kubectl: Kubectl) -> None:
@@ -87,13 +96,13 @@ async def test_apply_of_a_deployment_merges_lists_by_name(api: Serving, kubectl:
 
 
 async def test_apply_prunes_what_the_file_dropped(api: Serving, kubectl: Kubectl) -> None:
-    """Merge patch with nulls for custom kinds."""
+    """Merge patch with nulls for custom kinds; the default takes its place."""
     await kubectl.ok("apply", "-f", "-", stdin=HELLO)
     await kubectl.ok(
         "apply", "-f", "-", stdin=HELLO.replace("      containerConcurrency: 80\n", "")
     )
     stored = await api.cluster.get(SERVICE, KEY)
-    assert "containerConcurrency" not in stored["spec"]["template"]["spec"]
+    assert stored["spec"]["template"]["spec"]["containerConcurrency"] == 0
 
 
 async def test_server_side_apply_round_trips(api: Serving, kubectl: Kubectl) -> None:
@@ -106,7 +115,7 @@ async def test_server_side_apply_round_trips(api: Serving, kubectl: Kubectl) -> 
     assert await api.cluster.get(SERVICE, KEY) == first
     await kubectl.ok(*apply, stdin=HELLO.replace("      containerConcurrency: 80\n", ""))
     stored = await api.cluster.get(SERVICE, KEY)
-    assert "containerConcurrency" not in stored["spec"]["template"]["spec"]
+    assert stored["spec"]["template"]["spec"]["containerConcurrency"] == 0
 
 
 async def test_server_side_apply_refuses_what_another_manager_owns(
@@ -118,7 +127,7 @@ async def test_server_side_apply_refuses_what_another_manager_owns(
     theirs = HELLO.replace("80", "10")
     refused = await kubectl(*apply, "--field-manager=other", stdin=theirs)
     assert refused.code == 1
-    assert 'conflict with "kubectl"' in refused.err
+    assert '"kubectl"' in refused.err
     assert ".spec.template.spec.containerConcurrency" in refused.err
     await kubectl.ok(*apply, "--field-manager=other", "--force-conflicts", stdin=theirs)
     stored = await api.cluster.get(SERVICE, KEY)
@@ -154,9 +163,10 @@ async def test_dry_run_stores_nothing(api: Serving, kubectl: Kubectl) -> None:
 
 
 async def test_replace_puts_a_whole_object(api: Serving, kubectl: Kubectl) -> None:
-    """`replace -f`: GET, then PUT."""
+    """`replace -f`: GET, then PUT of the file with the live resourceVersion."""
     await kubectl.ok("create", "-f", "-", stdin=HELLO)
-    await kubectl.ok("replace", "-f", "-", stdin=HELLO.replace("80", "5"))
+    text = (await kubectl.ok("get", "ksvc", "hello", "-o", "yaml")).out
+    await kubectl.ok("replace", "-f", "-", stdin=text.replace("Concurrency: 80", "Concurrency: 5"))
     stored = await api.cluster.get(SERVICE, KEY)
     assert stored["spec"]["template"]["spec"]["containerConcurrency"] == 5
 
@@ -185,7 +195,7 @@ async def test_merge_patch(api: Serving, kubectl: Kubectl) -> None:
     await kubectl.ok("patch", "ksvc", "hello", "--type=merge", "-p", change)
     stored = await api.cluster.get(SERVICE, KEY)
     assert stored["metadata"]["labels"] == {"a": "b"}
-    assert "containerConcurrency" not in stored["spec"]["template"]["spec"]
+    assert stored["spec"]["template"]["spec"]["containerConcurrency"] == 0
 
 
 async def test_json_patch(api: Serving, kubectl: Kubectl) -> None:
@@ -304,6 +314,20 @@ async def test_delete_by_label_and_all(api: Serving, kubectl: Kubectl) -> None:
     assert [item["metadata"]["name"] for item in left] == ["c"]
     await kubectl.ok("delete", "cm", "--all")
     assert (await api.cluster.list(CONFIG_MAP, "default")).items == []
+
+
+async def test_unknown_fields_are_refused_before_anything_is_stored(kubectl: Kubectl) -> None:
+    """kubectl asks for strict checking."""
+    ran = await kubectl("apply", "-f", "-", stdin=HELLO.replace("image:", "imag:"))
+    assert ran.code == 1
+    assert 'unknown field "spec.template.spec.containers[0].imag"' in ran.err
+
+
+async def test_what_admission_refuses_is_told_in_its_own_words(kubectl: Kubectl) -> None:
+    """400 with the original's message."""
+    ran = await kubectl("apply", "-f", "-", stdin=HELLO.replace("80", "100000"))
+    assert ran.code == 1
+    assert "expected 0 <= 100000 <= 1000: spec.template.spec.containerConcurrency" in ran.err
 
 
 async def test_an_unknown_namespace_is_named(kubectl: Kubectl) -> None:

@@ -15,7 +15,7 @@ from aiohttp import web
 from utsuwa.apiserver.calls import Call
 from utsuwa.apiserver.ports import Backend, LogSource
 from utsuwa.apiserver.status import bad_request
-from utsuwa.cluster.errors import NotFoundError
+from utsuwa.cluster.errors import BadRequestError, NotFoundError
 from utsuwa.kit.clock import Clock, parse_rfc3339, rfc3339
 from utsuwa.kit.documents import Document, dig
 from utsuwa.model.kinds import POD
@@ -61,35 +61,32 @@ class Logs:
         """
         pod = await self._cluster.get(POD, call.target.key)
         wish = self._wish(call, pod)
-        path = await self._path(call, pod, wish)
+        path = self._source.path(pod, wish.container, wish.previous)
+        if path is None and (wish.previous or not wish.follow):
+            raise _nothing_yet(pod, wish)
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         await response.prepare(request)
-        writer = _Writer(response, wish, self._clock)
+        if path is None:
+            path = await self._started(call, wish)
         if path is not None:
+            writer = _Writer(response, wish, self._clock)
             await self._copy(call, path, wish, writer, str(pod["metadata"]["uid"]))
         await response.write_eof()
         return response
 
-    async def _path(self, call: Call, pod: Document, wish: _Wish) -> Path | None:
-        """The file to read. With `follow`, waits for a container that is still being started."""
-        while True:
-            path = self._source.path(pod, wish.container, wish.previous)
-            if path is not None and await asyncio.to_thread(path.exists):
-                return path
-            if wish.previous:
-                raise bad_request(
-                    f'previous terminated container "{wish.container}" in pod '
-                    f'"{call.target.name}" not found'
-                )
-            if not wish.follow or _has_ended(pod, wish.container):
-                raise bad_request(
-                    f'container "{wish.container}" in pod "{call.target.name}" is waiting to '
-                    f"start: {_why_waiting(pod, wish.container)}"
-                )
-            await self._clock.sleep(_POLL_SECONDS)
-            if self._closing:
+    async def _started(self, call: Call, wish: _Wish) -> Path | None:
+        """The file of a container that is still being started, once there is one; None when there
+        will be none."""
+        while not self._closing:
+            try:
+                pod = await self._cluster.get(POD, call.target.key)
+            except NotFoundError:
                 return None
-            pod = await self._cluster.get(POD, call.target.key)
+            path = self._source.path(pod, wish.container, False)
+            if path is not None or _has_ended(pod, wish.container):
+                return path
+            await self._clock.sleep(_POLL_SECONDS)
+        return None
 
     async def _copy(self, call: Call, path: Path, wish: _Wish, writer: "_Writer", uid: str) -> None:
         offset = await asyncio.to_thread(_start, path, wish)
@@ -213,13 +210,23 @@ def _has_ended(pod: Document, container: str) -> bool:
     return ended or dig(pod, "status", "phase") in {"Succeeded", "Failed"}
 
 
-def _why_waiting(pod: Document, container: str) -> str:
-    reason = dig(_status(pod, container), "state", "waiting", "reason")
-    return str(reason or "ContainerCreating")
+def _nothing_yet(pod: Document, wish: _Wish) -> BadRequestError:
+    name = pod["metadata"]["name"]
+    if wish.previous:
+        return bad_request(
+            f'previous terminated container "{wish.container}" in pod "{name}" not found'
+        )
+    reason = dig(_status(pod, wish.container), "state", "waiting", "reason")
+    return bad_request(
+        f'container "{wish.container}" in pod "{name}" is waiting to start: '
+        f"{reason or 'ContainerCreating'}"
+    )
 
 
 def _start(path: Path, wish: _Wish) -> int:
     """Where in the file to begin."""
+    if not path.exists():
+        return 0
     with path.open("rb") as file:
         end = file.seek(0, os.SEEK_END)
         if wish.since is not None and os.fstat(file.fileno()).st_mtime < wish.since:

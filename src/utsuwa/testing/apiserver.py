@@ -42,6 +42,8 @@ def admit_everything(review: Review) -> tuple[Document, tuple[str, ...]]:
 class Serving:
     """A running API server, and what a client of it needs."""
 
+    _admissions: list[Admission]
+
     server: ApiServer
     cluster: Embedded
     logs: LogFiles
@@ -50,6 +52,10 @@ class Serving:
     kubeconfig: Path
     http: aiohttp.ClientSession
     """A session of the administrator; paths are relative to `url`."""
+
+    def admit(self, admission: Admission) -> None:
+        """From now on, let `admission` decide about writes."""
+        self._admissions.append(admission)
 
 
 @asynccontextmanager
@@ -69,14 +75,24 @@ async def serving(
     write_kubeconfig(kubeconfig, authority.kubeconfig(url))
     async with memory_cluster(used) as cluster:
         logs = LogFiles()
+        admissions = [admission]
+
+        def latest(review: Review) -> tuple[Document, tuple[str, ...]]:
+            return admissions[-1](review)
+
         server = ApiServer(
-            cluster, admission=admission, clock=used, ids=Ids(), logs=logs, version="test"
+            cluster,
+            admission=latest,
+            clock=used,
+            ids=Ids(),
+            logs=logs,
+            version="test",
         )
         await server.serve([listening], authority.server_context([address[0]]))
         async with aiohttp.ClientSession(
             url, connector=aiohttp.TCPConnector(ssl=_trusting(authority), limit=0)
         ) as http:
-            yield Serving(server, cluster, logs, authority, url, kubeconfig, http)
+            yield Serving(admissions, server, cluster, logs, authority, url, kubeconfig, http)
         await server.close()
 
 
