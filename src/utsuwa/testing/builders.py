@@ -104,21 +104,24 @@ def revision(
     state: str = labels.ROUTING_ACTIVE,
     **spec: Any,
 ) -> Document:
-    """A Revision of a Configuration (its document, to be owned by it, or only its name)."""
-    parent = configuration if isinstance(configuration, str) else name_of(configuration)
+    """A Revision of a Configuration: of its document, or of one that :func:`stored` would make of
+    `configuration(NAME)`."""
+    if isinstance(configuration, str):
+        parent = kinds.CONFIGURATION.document(namespace, configuration)
+        parent["metadata"]["uid"] = _uid(kinds.CONFIGURATION, configuration)
+    else:
+        parent = configuration
     marks = {
-        labels.CONFIGURATION: parent,
+        labels.CONFIGURATION: name_of(parent),
         labels.CONFIGURATION_GENERATION: str(generation),
         labels.ROUTING_STATE: state,
     }
-    metadata: Document = {"labels": marks}
-    if not isinstance(configuration, str):
-        metadata["ownerReferences"] = [owner_reference(configuration)]
-        owner = labels_of(configuration).get(labels.SERVICE)
-        if owner:
-            marks[labels.SERVICE] = owner
+    owner = labels_of(parent).get(labels.SERVICE)
+    if owner:
+        marks[labels.SERVICE] = owner
+    metadata: Document = {"labels": marks, "ownerReferences": [owner_reference(parent)]}
     body = template(image, **spec)["spec"]
-    name = revision_name(parent, generation)
+    name = revision_name(name_of(parent), generation)
     return _document(kinds.REVISION, namespace, name, metadata, body)
 
 
@@ -166,7 +169,7 @@ def stored(document: Document, *, uid: str = "", generation: int = 1, **metadata
     admitted = admit(Request(kind, "CREATE", document, user="alice"), Settings())
     result = copy(admitted.document)
     result["metadata"] |= {
-        "uid": uid or f"{kind.singular}-{name_of(document)}-uid",
+        "uid": uid or _uid(kind, name_of(document)),
         "generation": generation,
         "resourceVersion": "1",
         "creationTimestamp": NOW,
@@ -196,6 +199,10 @@ def with_condition(
         "conditions": sorted([*others, fresh], key=lambda c: str(c["type"])),
     }
     return result
+
+
+def _uid(kind: Kind, name: str) -> str:
+    return f"{kind.singular}-{name}-uid"
 
 
 def _document(
