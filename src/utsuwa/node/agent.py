@@ -1,0 +1,233 @@
+"""The node agent: binds Pods, runs them, tells how they are, ends them, and finds them again.
+
+One worker a Pod: ordered within a Pod, parallel across Pods. A start compares three worlds, the
+objects, our records and the live processes (:mod:`utsuwa.node.adoption`).
+"""
+
+import asyncio
+import contextlib
+import socket
+import zlib
+from pathlib import Path
+
+from utsuwa.cluster.errors import AlreadyExistsError
+from utsuwa.cluster.informer import Informers, key_of
+from utsuwa.cluster.port import Cluster, DeleteOptions, Key, Preconditions
+from utsuwa.kit.clock import Clock
+from utsuwa.kit.documents import Document, dig
+from utsuwa.kit.ids import Ids
+from utsuwa.kit.log import get_logger
+from utsuwa.kit.tasks import TaskSet
+from utsuwa.model.kinds import NODE, POD
+from utsuwa.node.adoption import Adoption, AdoptionReport, plan_adoption
+from utsuwa.node.checks import NetworkChecks
+from utsuwa.node.container import Images, Services
+from utsuwa.node.logs import PodLogs
+from utsuwa.node.node_object import node_document
+from utsuwa.node.pods import host_port
+from utsuwa.node.ports import NoPortError, Ports
+from utsuwa.node.probes import Checks
+from utsuwa.node.records import Records
+from utsuwa.node.runtime import Runtime
+from utsuwa.node.status import ADDRESS
+from utsuwa.node.worker import Drains, PodWorker, Site
+
+_log = get_logger(__name__)
+
+STOP_PATIENCE = 4.0
+"""Seconds in which :meth:`NodeAgent.stop` is done, come what may."""
+
+
+def default_node_name() -> str:
+    """The machine's name as a label value."""
+    return socket.gethostname().lower().split(".")[0] or "localhost"
+
+
+class NodeAgent:
+    """Runs the Pods of one machine.
+
+    Mutable state: `_workers` by uid of their Pod, changed on the loop alone.
+    """
+
+    def __init__(  # noqa: PLR0913  (each one is a collaborator, and all but four go by name)
+        self,
+        cluster: Cluster,
+        informers: Informers,
+        clock: Clock,
+        ids: Ids,
+        *,
+        data_dir: Path,
+        images: Images,
+        drains: Drains,
+        node_name: str,
+        runtime: Runtime,
+        address: str = ADDRESS,
+        checks: Checks | None = None,
+        ports: Ports | None = None,
+    ) -> None:
+        self._cluster = cluster
+        self._pods = informers.of(POD)
+        self._clock = clock
+        self._ids = ids
+        self._node_name = node_name
+        self._address = address
+        self._runtime = runtime
+        self._logs = PodLogs(data_dir / "logs")
+        self._records = Records(data_dir / "pods")
+        start = zlib.crc32(str(data_dir.resolve()).encode())
+        self._ports = ports if ports is not None else Ports(start)
+        services = Services(
+            cluster=cluster,
+            clock=clock,
+            images=images,
+            runtime=runtime,
+            checks=checks if checks is not None else NetworkChecks(),
+            logs=self._logs,
+        )
+        self._site = Site(services, self._records, drains, node_name)
+        self._workers: dict[str, PodWorker] = {}
+        self._ended: set[str] = set()
+        self._tasks: TaskSet | None = None
+        self._stopping = False
+
+    def __repr__(self) -> str:
+        return f"<NodeAgent {self._node_name}: {len(self._workers)} pods, {self._ports!r}>"
+
+    # --- lifecycle --------------------------------------------------------------------------------
+
+    async def start(self, tasks: TaskSet) -> AdoptionReport:
+        """Register the node, adopt what still runs, then follow the Pods. The informer of Pods
+        must be synced."""
+        self._tasks = tasks
+        await self._register()
+        report = await self._adopt()
+        self._pods.on_change(self._changed)
+        if report.any:
+            _log.info(
+                "pods found from before",
+                adopted=report.adopted,
+                replaced=report.replaced,
+                removed=report.removed,
+            )
+        return report
+
+    async def stop(self) -> None:
+        """End every container in order, for the end of the node. Pods that somebody would make
+        anew are removed; the others are run again by the next start."""
+        self._stopping = True
+        workers = list(self._workers.values())
+        for worker in workers:
+            worker.shut_down()
+        deadline = self._clock.monotonic() + STOP_PATIENCE
+        while self._workers and self._clock.monotonic() < deadline:
+            await self._clock.sleep(0.01)
+        if self._workers:
+            _log.warning("pods did not end in time", pods=len(self._workers))
+            await asyncio.gather(*(self._runtime.sweep(uid) for uid in list(self._workers)))
+
+    def log_path(self, pod: Document, container: str, previous: bool) -> Path | None:
+        """The file with the output of `container`: of its present life, or (`previous`) of the
+        one before. None where there was none."""
+        return self._logs.path(pod, container, previous=previous)
+
+    async def _register(self) -> None:
+        now = self._clock.now()
+        document = node_document(self._node_name, self._address, self._runtime.version, now)
+        with contextlib.suppress(AlreadyExistsError):
+            await self._cluster.create(document)
+        key = Key("", self._node_name)
+        await self._cluster.merge(NODE, key, {"status": document["status"]}, subresource="status")
+
+    async def _adopt(self) -> AdoptionReport:
+        listed = await self._cluster.list(POD)
+        plan = plan_adoption(listed.items, self._records.all(), self._node_name)
+        swept = [self._forget_processes(uid) for uid in plan.strangers]
+        await asyncio.gather(*swept)
+        adopted = 0
+        for found in plan.known:
+            adopted += await self._take_over(found)
+        for pod in plan.lost:
+            await self._replace(pod)
+        return AdoptionReport(
+            adopted=adopted,
+            replaced=len(plan.known) - adopted + len(plan.lost),
+            removed=len(plan.strangers),
+        )
+
+    async def _forget_processes(self, uid: str) -> None:
+        await self._runtime.sweep(uid)
+        self._records.remove(uid)
+
+    async def _take_over(self, found: Adoption) -> bool:
+        """Whether a process of the Pod still runs."""
+        instances = {}
+        for name, record in found.record.containers.items():
+            instance = await self._runtime.adopt(record)
+            if instance is not None:
+                instances[name] = instance
+        if not instances:
+            await self._forget_processes(found.record.uid)
+            await self._replace(found.pod)
+            return False
+        self._ports.keep(found.record.port)
+        self._spawn(PodWorker(self._site, found.pod, found.record.port, adopted=instances))
+        return any(instance.alive for instance in instances.values())
+
+    async def _replace(self, pod: Document) -> None:
+        """Its processes are gone without a trace: who made it makes another one."""
+        if dig(pod, "metadata", "ownerReferences"):
+            uid = pod["metadata"]["uid"]
+            options = DeleteOptions(grace_seconds=0, preconditions=Preconditions(uid=uid))
+            await self._cluster.delete(POD, key_of(pod), options)
+
+    # --- following the Pods -----------------------------------------------------------------------
+
+    def _changed(self, old: Document | None, new: Document | None) -> None:
+        if old is not None and (new is None or new["metadata"]["uid"] != old["metadata"]["uid"]):
+            uid = old["metadata"]["uid"]
+            self._ended.discard(uid)
+            if uid in self._workers:
+                self._workers[uid].vanished()
+        if new is not None:
+            self._seen(new)
+
+    def _seen(self, pod: Document) -> None:
+        uid = pod["metadata"]["uid"]
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.update(pod)
+        elif self._is_ours(pod) and uid not in self._ended and not self._stopping:
+            self._begin(pod)
+
+    def _is_ours(self, pod: Document) -> bool:
+        node = dig(pod, "spec", "nodeName")
+        ended = dig(pod, "status", "phase") in {"Succeeded", "Failed"}
+        deleting = dig(pod, "metadata", "deletionTimestamp") is not None
+        return (not node or node == self._node_name) and (not ended or deleting)
+
+    def _begin(self, pod: Document) -> None:
+        try:
+            port = self._port_for(pod)
+        except NoPortError as error:
+            _log.error("pod not started", pod=key_of(pod), reason=error)
+            return
+        self._spawn(PodWorker(self._site, pod, port))
+
+    def _port_for(self, pod: Document) -> int:
+        """The port that the Pod itself asks for, else one of ours."""
+        asked = host_port(pod)
+        if asked and not dig(pod, "spec", "nodeName"):
+            self._ports.keep(asked)
+            return asked
+        return self._ports.take()
+
+    def _spawn(self, worker: PodWorker) -> None:
+        assert self._tasks is not None, "start() first"
+        self._workers[worker.uid] = worker
+        self._tasks.start(self._work(worker), name=f"pod {worker.uid}")
+
+    async def _work(self, worker: PodWorker) -> None:
+        await worker.run()
+        self._workers.pop(worker.uid, None)
+        self._ended.add(worker.uid)  # until its object is gone from the informer, too
+        self._ports.give_back(worker.port)

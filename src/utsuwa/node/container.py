@@ -1,0 +1,374 @@
+"""One container of a Pod, through all its lives: image, start, probes, end, back-off, again."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from utsuwa.cluster.errors import NotFoundError
+from utsuwa.cluster.port import Cluster, Key
+from utsuwa.kit.backoff import Backoff
+from utsuwa.kit.clock import Clock
+from utsuwa.kit.documents import Document, dig
+from utsuwa.kit.log import get_logger
+from utsuwa.model.images import ImageNotFoundError
+from utsuwa.node.environment import (
+    ConfigError,
+    Source,
+    Sources,
+    environment_of,
+    expand,
+    sources_of,
+)
+from utsuwa.node.images import Bundle
+from utsuwa.node.logs import PodLogs, tail
+from utsuwa.node.pods import limits_of, restarts
+from utsuwa.node.probes import Checks, Outcome, Probe, Prober, parse_probe
+from utsuwa.node.runtime import START_ERROR, Exit, Instance, Launch, LaunchError, Runtime
+from utsuwa.node.status import ContainerState, Terminated
+
+_log = get_logger(__name__)
+
+RESTART_BACKOFF = Backoff(first=10.0, most=300.0)
+"""Seconds between restarts from the second on; the first one is immediate."""
+STEADY = 600.0
+"""A container that ran this many seconds starts its back-off anew."""
+IMAGE_BACKOFF = Backoff(first=1.0, most=30.0)
+LIVENESS_GRACE = 10.0
+"""Most seconds that a container gets which its liveness probe condemned."""
+
+
+class Images(Protocol):
+    """Where bundles come from."""
+
+    async def resolve(self, image: str) -> str:
+        """`repository@sha256:…`. Raises ImageNotFoundError."""
+        ...
+
+    def bundle(self, name: str) -> Bundle:
+        """The bundle of a digest. Raises ImageNotFoundError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What containers need of the world."""
+
+    cluster: Cluster
+    clock: Clock
+    images: Images
+    runtime: Runtime
+    checks: Checks
+    logs: PodLogs
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The Pod in which a container lives. `port` is the one it must listen on, 0 for a container
+    that does not serve."""
+
+    pod: Document
+    port: int
+    scratch: Path
+
+
+class _NotNowError(Exception):
+    """The container cannot start at present: reason and message of its waiting state."""
+
+    def __init__(self, reason: str, message: str, backoff: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.backoff = backoff
+
+
+class Container:
+    """Runs one container until it ended for good or :meth:`stop` was called.
+
+    Mutable state: `state`, and `_instance` while it runs. `changed` is called after each change
+    of `state` that others should see; `saved` when a new instance is to be written down.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        home: Home,
+        spec: Document,
+        state: ContainerState,
+        *,
+        changed: Callable[[], None],
+        saved: Callable[[str, Instance], None],
+    ) -> None:
+        self._services = services
+        self._home = home
+        self._spec = spec
+        self.state = state
+        self._changed = changed
+        self._saved = saved
+        self._instance: Instance | None = None
+        self._stopping = False
+        self._failures = 0
+        self._condemned = ""
+
+    def __repr__(self) -> str:
+        what = "running" if self._instance is not None else "down"
+        return f"<Container {self.state.name}: {what}, {self.state.restarts} restarts>"
+
+    @property
+    def running(self) -> bool:
+        """Whether it has a process now."""
+        return self._instance is not None
+
+    def adopt(self, instance: Instance) -> None:
+        """Before :meth:`run`: it runs already."""
+        self._instance = instance
+        self.state.running_since = self.state.running_since or self._services.clock.now()
+
+    async def run(self) -> None:
+        """Live until it is over."""
+        instance = adopted = self._instance
+        while True:
+            if instance is None:
+                instance = await self._start()
+            if instance is not None:
+                await self._live(instance, adopted=instance is adopted)
+                instance = None
+            ended = self.state.terminated
+            if ended is None or self._is_over(ended):
+                return
+            await self._back_off(ended)
+            self.state.next_life()
+
+    def _is_over(self, ended: Terminated) -> bool:
+        return self._stopping or not restarts(self._home.pod, ended.code)
+
+    async def stop(self, seconds: float) -> None:
+        """End it: SIGTERM, SIGKILL after `seconds`. Returns when nothing of it runs."""
+        self._stopping = True
+        instance = self._instance
+        if instance is None:
+            return
+        instance.signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(seconds):
+                await instance.wait()
+        except TimeoutError:
+            _log.debug("grace is over, killing", pod=self._name, container=self.state.name)
+        await instance.kill()
+
+    @property
+    def _name(self) -> Key:
+        metadata = self._home.pod["metadata"]
+        return Key(metadata["namespace"], metadata["name"])
+
+    # --- starting -------------------------------------------------------------------------------
+
+    async def _start(self) -> Instance | None:
+        """A new instance, however long its image or configuration is missing; None where its
+        command cannot be executed."""
+        attempts = 0
+        while True:
+            try:
+                launch = await self._launch()
+                instance = await self._services.runtime.launch(launch)
+            except _NotNowError as error:
+                attempts += 1
+                reason = error.reason if attempts == 1 else error.backoff
+                self.state.wait(reason, str(error))
+                self._changed()
+                await self._services.clock.sleep(IMAGE_BACKOFF.delay(attempts))
+            except LaunchError as error:
+                self._end(START_ERROR, "StartError", str(error))
+                return None
+            else:
+                self._begin(instance)
+                return instance
+
+    def _begin(self, instance: Instance) -> None:
+        self._instance = instance
+        number = self.state.restarts
+        uid = self._home.pod["metadata"]["uid"]
+        self.state.run(self._services.clock.now(), f"process://{uid}/{self.state.name}/{number}")
+        self._saved(self.state.name, instance)
+        if self._probe("startupProbe") is None:
+            self.state.started = True
+            self.state.ready = self._probe("readinessProbe") is None
+        self._changed()
+
+    async def _launch(self) -> Launch:
+        pod, container = self._home.pod, self._with_port()
+        if container.get("volumeMounts"):
+            raise _NotNowError(
+                "CreateContainerConfigError",
+                f"container {self.state.name}: volumeMounts are not supported by the process "
+                "runtime yet: pass configuration through env and envFrom",
+                "CreateContainerConfigError",
+            )
+        bundle = await self._bundle()
+        try:
+            variables = {**bundle.env, **self._base_environment()}
+            declared = environment_of(pod, container, await self._sources())
+            limits = limits_of(container)
+        except (ConfigError, ValueError) as error:
+            reason = "CreateContainerConfigError"
+            raise _NotNowError(reason, str(error), reason) from error
+        variables.update(declared, HOSTNAME=pod["metadata"]["name"])
+        return Launch(
+            uid=pod["metadata"]["uid"],
+            container=self.state.name,
+            command=_command(container, bundle, variables),
+            env=variables,
+            directory=bundle.root / (container.get("workingDir") or ""),
+            log=self._services.logs.file(pod, self.state.name, self.state.restarts),
+            tree=bundle.root,
+            scratch=self._home.scratch / self.state.name,
+            limits=limits,
+            user=_security(pod, container, "runAsUser"),
+            group=_security(pod, container, "runAsGroup"),
+        )
+
+    def _with_port(self) -> Document:
+        """The container with the port that it really has in `PORT`."""
+        if not self._home.port:
+            return self._spec
+        others = [entry for entry in self._spec.get("env") or () if entry["name"] != "PORT"]
+        return {**self._spec, "env": [{"name": "PORT", "value": str(self._home.port)}, *others]}
+
+    def _base_environment(self) -> dict[str, str]:
+        scratch = str(self._home.scratch)
+        return {"HOME": scratch, "TMPDIR": scratch, "LANG": "C.UTF-8"}
+
+    async def _bundle(self) -> Bundle:
+        try:
+            resolved = await self._services.images.resolve(self.state.image)
+            self.state.image_id = resolved
+            return self._services.images.bundle(resolved.partition("@")[2])
+        except ImageNotFoundError as error:
+            raise _NotNowError("ErrImagePull", str(error), "ImagePullBackOff") from error
+
+    async def _sources(self) -> Sources:
+        found: dict[Source, Document | None] = {}
+        for source in sources_of(self._spec):
+            key = Key(self._name.namespace, source.name)
+            try:
+                found[source] = await self._services.cluster.get(source.kind, key)
+            except NotFoundError:
+                found[source] = None
+        return found
+
+    # --- living ---------------------------------------------------------------------------------
+
+    def _probe(self, member: str) -> Probe | None:
+        return parse_probe(self._spec, member, self._home.port)
+
+    async def _live(self, instance: Instance, *, adopted: bool) -> None:
+        """From the start to the last process that it left behind."""
+        self._instance = instance
+        probing = asyncio.create_task(
+            self._guarded_probes(instance, adopted=adopted),
+            name=f"probes of {self._name} {self.state.name}",
+        )
+        try:
+            ended = await instance.wait()
+        finally:
+            probing.cancel()
+            await asyncio.gather(probing, return_exceptions=True)
+        await instance.kill()
+        self._instance = None
+        self._ended(ended)
+
+    async def _guarded_probes(self, instance: Instance, *, adopted: bool) -> None:
+        try:
+            await self._run_probes(instance, adopted=adopted)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            _log.error("probing failed", error=error, pod=self._name, container=self.state.name)
+
+    async def _run_probes(self, instance: Instance, *, adopted: bool) -> None:
+        prober = Prober(self._services.checks, self._services.clock, instance)
+        startup = self._probe("startupProbe")
+        if startup is not None and not self.state.started:
+            if failure := await prober.until_success(startup):
+                await self._condemn(instance, failure)
+                return
+            self.state.started = True
+            self.state.ready = self._probe("readinessProbe") is None
+            self._changed()
+        async with asyncio.TaskGroup() as group:
+            readiness = self._probe("readinessProbe")
+            known = adopted and self.state.ready
+            if readiness is not None and not (known and readiness.aggressive):
+                group.create_task(prober.readiness(readiness, self._readiness))
+            liveness = self._probe("livenessProbe")
+            if liveness is not None:
+                await self._condemn(instance, await prober.until_failure(liveness))
+
+    def _readiness(self, outcome: Outcome) -> None:
+        self.state.ready, self.state.probe = outcome.ready, outcome.message
+        self._changed()
+
+    async def _condemn(self, instance: Instance, failure: str) -> None:
+        _log.info("container is restarted", pod=self._name, reason=failure)
+        self._condemned = failure
+        grace = dig(self._home.pod, "spec", "terminationGracePeriodSeconds", default=30)
+        instance.signal(signal.SIGTERM)
+        await self._services.clock.sleep(min(LIVENESS_GRACE, float(grace)))
+        instance.signal(signal.SIGKILL)
+
+    # --- ending ---------------------------------------------------------------------------------
+
+    def _ended(self, ended: Exit) -> None:
+        message, self._condemned = self._condemned, ""
+        if not message and not ended.seen:
+            message = "the exit code is unknown: the process ended while nobody watched it"
+        if not message and self._spec.get("terminationMessagePolicy") != "None" and ended.code:
+            file = self._services.logs.file(self._home.pod, self.state.name, self.state.restarts)
+            message = tail(file)
+        self._end(ended.code, ended.reason, message, ended.signal)
+
+    def _end(self, code: int, reason: str, message: str, number: int = 0) -> None:
+        now = self._services.clock.now()
+        began = self.state.running_since
+        if began and now - began >= STEADY:
+            self._failures = 0
+        self.state.end(
+            Terminated(code, reason, message, number, began or now, now, self.state.container_id)
+        )
+        if not self._stopping:
+            _log.info(
+                "container ended",
+                pod=self._name,
+                container=self.state.name,
+                exit_code=code,
+                reason=reason,
+            )
+        self._changed()
+
+    async def _back_off(self, ended: Terminated) -> None:
+        self._failures += 1
+        if self._failures == 1:
+            return
+        delay = RESTART_BACKOFF.delay(self._failures - 1)
+        last = ended.message.rpartition("\n")[2]
+        message = (
+            f"back-off {delay:g}s restarting failed container={self.state.name}, "
+            f"exit code {ended.code}{f': {last}' if last else ''}"
+        )
+        self.state.wait("CrashLoopBackOff", message)
+        self._changed()
+        await self._services.clock.sleep(delay)
+
+
+def _command(container: Document, bundle: Bundle, variables: dict[str, str]) -> tuple[str, ...]:
+    """`command` replaces the bundle's, `args` replaces what follows it."""
+    given = tuple(expand(word, variables) for word in container.get("command") or ())
+    arguments = tuple(expand(word, variables) for word in container.get("args") or ())
+    return (*given, *arguments) if given else (*bundle.command, *arguments)
+
+
+def _security(pod: Document, container: Document, member: str) -> int | None:
+    own: int | None = dig(container, "securityContext", member)
+    shared: int | None = dig(pod, "spec", "securityContext", member)
+    return own if own is not None else shared

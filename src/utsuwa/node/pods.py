@@ -1,0 +1,97 @@
+"""What the node reads from a Pod: typed views of the raw document. Pure."""
+
+from utsuwa.kit.documents import Document, dig
+from utsuwa.kit.units import parse_quantity
+from utsuwa.node.runtime import Limits
+
+REVISION_LABEL = "serving.knative.dev/revision"
+DEFAULT_GRACE = 30.0
+
+
+def serving_container(pod: Document) -> str:
+    """Name of the container that serves requests: the first with a port, else the first."""
+    containers = dig(pod, "spec", "containers", default=[])
+    for container in containers:
+        if container.get("ports"):
+            return str(container["name"])
+    return str(containers[0]["name"]) if containers else ""
+
+
+def host_port(pod: Document) -> int:
+    """The port that the Pod was given, or 0."""
+    name = serving_container(pod)
+    for container in dig(pod, "spec", "containers", default=[]):
+        if container["name"] == name:
+            return int(dig(container, "ports", 0, "hostPort", default=0))
+    return 0
+
+
+def container_port(container: Document) -> int:
+    """The port that the container believes to serve on, or 0."""
+    return int(dig(container, "ports", 0, "containerPort", default=0))
+
+
+def bound(pod: Document, node_name: str, port: int) -> Document:
+    """The merge patch that binds the Pod: its node, and its port where one is declared."""
+    spec: Document = {"nodeName": node_name}
+    name = serving_container(pod)
+    containers = dig(pod, "spec", "containers", default=[])
+    if any(container["name"] == name and container.get("ports") for container in containers):
+        spec["containers"] = [
+            _with_port(container, port) if container["name"] == name else container
+            for container in containers
+        ]
+    return {"spec": spec}
+
+
+def _with_port(container: Document, port: int) -> Document:
+    first, *others = container["ports"]
+    return {**container, "ports": [{**first, "hostPort": port}, *others]}
+
+
+def grace_of(pod: Document) -> float:
+    """Seconds between the wish to end the Pod and SIGKILL."""
+    seconds = dig(pod, "metadata", "deletionGracePeriodSeconds")
+    if seconds is None:
+        seconds = dig(pod, "spec", "terminationGracePeriodSeconds", default=DEFAULT_GRACE)
+    return float(seconds)
+
+
+def revision_of(pod: Document) -> str:
+    """`namespace/name` of the Revision that the Pod belongs to, or ""."""
+    name = dig(pod, "metadata", "labels", REVISION_LABEL)
+    return f"{pod['metadata']['namespace']}/{name}" if name else ""
+
+
+def limits_of(container: Document) -> Limits:
+    """Limits and requests of a container. Raises ValueError on what is no quantity."""
+
+    def read(kind: str, name: str) -> float:
+        return float(parse_quantity(str(dig(container, "resources", kind, name, default="0"))))
+
+    return Limits(
+        cpu=read("limits", "cpu"),
+        cpu_request=read("requests", "cpu"),
+        memory=int(read("limits", "memory")),
+    )
+
+
+def restarts(pod: Document, exit_code: int) -> bool:
+    """Whether a container that ended with `exit_code` is started again."""
+    policy = dig(pod, "spec", "restartPolicy", default="Always")
+    return policy == "Always" or (policy == "OnFailure" and exit_code != 0)
+
+
+def quality_class(pod: Document) -> str:
+    """`status.qosClass`: how the Pod's requests relate to its limits."""
+    resources = [
+        dig(c, "resources", default={}) for c in dig(pod, "spec", "containers", default=[])
+    ]
+    if not any(r.get("limits") or r.get("requests") for r in resources):
+        return "BestEffort"
+    for one in resources:
+        limits, requests = one.get("limits") or {}, one.get("requests") or one.get("limits") or {}
+        for name in ("cpu", "memory"):
+            if not limits.get(name) or requests.get(name) != limits[name]:
+                return "Burstable"
+    return "Guaranteed"

@@ -1,0 +1,301 @@
+"""Containers as processes: each one a session of its own, its output straight in a file.
+
+Nothing of a container depends on us: we may die and find it again. Its end is seen through a
+pidfd, by us as its parent or after an adoption; waitpid is asked for that one pid, so nobody
+else's children are stolen. How an adopted one ended is written down by the supervisor, to whom
+orphans fall (`exits/<pid>.json`).
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from utsuwa import __version__
+from utsuwa.kit.clock import Clock
+from utsuwa.kit.documents import Document
+from utsuwa.kit.log import get_logger
+from utsuwa.node import procfs
+from utsuwa.node.cgroups import Cgroups, Group
+from utsuwa.node.runtime import UNKNOWN_EXIT, Exit, Instance, Launch, LaunchError
+from utsuwa.node.spawn import spawn
+
+_log = get_logger(__name__)
+
+EXIT_RECORD_PATIENCE = 1.0
+"""Seconds in which the supervisor must have written down how an orphan ended."""
+KILL_PATIENCE = 5.0
+"""Seconds after which something that survives SIGKILL is reported (it sleeps in the kernel)."""
+_OUTPUT_LIMIT = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """What holds a process together, and its start time, which with the pid is its identity."""
+
+    group: Group
+    start: int
+
+
+class ProcessRuntime:
+    """Starts processes and finds them again. `exits`: where the supervisor writes how orphans
+    ended; `label` keeps the control groups of several clusters on one machine apart."""
+
+    def __init__(self, clock: Clock, *, exits: Path, label: str, cgroups: bool = True) -> None:
+        self._clock = clock
+        self._exits = exits
+        self._cgroups = Cgroups(label, own=None if cgroups else "")
+        # Moving a process into a control group waits for every processor to look up (10 ms):
+        # never on the loop, and in order.
+        self._movers = ThreadPoolExecutor(1, thread_name_prefix="cgroups")
+        self._boot = procfs.boot_id()
+
+    def __repr__(self) -> str:
+        return f"<ProcessRuntime {self._cgroups!r}>"
+
+    @property
+    def version(self) -> str:
+        """`process://` and our own version."""
+        return f"process://{__version__}"
+
+    def close(self) -> None:
+        """Give the helper thread back."""
+        self._movers.shutdown()
+
+    async def launch(self, launch: Launch) -> Instance:
+        """Start a process; takes a fraction of a millisecond, and no other task runs meanwhile.
+
+        Raises:
+            LaunchError: the command cannot be executed.
+        """
+        process = spawn(launch)
+        fence = self._movers.submit(self._fence, launch, process.pid)
+        return ProcessInstance(self, process.pid, (launch.uid, launch.container), fence, process)
+
+    def _fence(self, launch: Launch, pid: int) -> Fence:
+        # Reading the start time waits for the exec to be over (1 ms): not on the loop either.
+        start = procfs.start_time(pid)
+        group = self._cgroups.create(group_name(launch.uid, launch.container), launch.limits)
+        group.add(pid)
+        return Fence(group, start)
+
+    async def adopt(self, record: Document) -> Instance | None:
+        """The process of `record`; None when the machine has been booted since."""
+        if record.get("boot") != self._boot:
+            return None
+        uid, container = record["uid"], record["container"]
+        name = group_name(uid, container)
+        fence: Future[Fence] = Future()
+        group = self._cgroups.find(name).get(name, Group())
+        fence.set_result(Fence(group, record["start"]))
+        return ProcessInstance(self, record["pid"], (uid, container), fence)
+
+    async def sweep(self, uid: str) -> int:
+        """Kill what is left of Pod `uid`, wherever it has gone; returns how many there were."""
+        return await asyncio.to_thread(self._sweep, uid)
+
+    def _sweep(self, uid: str) -> int:
+        groups = list(self._cgroups.find(f"{uid}_").values())
+        killed = sum(group.kill() for group in groups)
+        for pid in procfs.marked(uid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                killed += 1
+        for group in groups:
+            group.remove()
+        return killed
+
+    # --- for the instances ----------------------------------------------------------------------
+
+    @property
+    def clock(self) -> Clock:
+        """The clock in use."""
+        return self._clock
+
+    @property
+    def boot(self) -> str:
+        """This boot of the machine."""
+        return self._boot
+
+    async def recorded_exit(self, pid: int, start: int) -> Exit:
+        """How an orphan ended, as the supervisor saw it."""
+        path = self._exits / f"{pid}.json"
+        deadline = self._clock.monotonic() + EXIT_RECORD_PATIENCE
+        while True:
+            with contextlib.suppress(OSError, ValueError):
+                found = json.loads(path.read_text())
+                if found["start"] == start:
+                    return exit_of(os.waitstatus_to_exitcode(found["status"]))
+            if self._clock.monotonic() >= deadline:
+                return Exit(UNKNOWN_EXIT, seen=False)
+            await self._clock.sleep(0.01)
+
+
+def group_name(uid: str, container: str) -> str:
+    """Of a container's control group; begins with the uid of its Pod."""
+    return f"{uid}_{container}"
+
+
+def exit_of(code: int) -> Exit:
+    """From Python's return code (negative: a signal) to the way shells and Kubernetes count."""
+    return Exit(128 - code, -code) if code < 0 else Exit(code)
+
+
+class ProcessInstance:
+    """A process that runs, or ran.
+
+    Mutable state: `_ended`, done once the end was seen; `_pidfd`, closed with it.
+    """
+
+    def __init__(
+        self,
+        runtime: ProcessRuntime,
+        pid: int,
+        owner: tuple[str, str],
+        fence: Future[Fence],
+        process: subprocess.Popen[bytes] | None = None,
+    ) -> None:
+        self._runtime = runtime
+        self._pid = pid
+        self._uid, self._container = owner
+        self._fence = fence
+        self._process = process
+        self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._exit: Exit | None = None
+        self._pidfd = self._watch()
+
+    def __repr__(self) -> str:
+        state = f"ended {self._exit}" if self._gone.done() else "running"
+        return f"<ProcessInstance {self._pid}: {state}>"
+
+    @property
+    def _mark(self) -> str:
+        return f"{self._uid}/{self._container}"
+
+    @property
+    def pid(self) -> int:
+        """Of the first process, the leader of the session."""
+        return self._pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether its first process still runs."""
+        return not self._gone.done()
+
+    async def record(self) -> Document:
+        """Pid, start time and boot: its identity."""
+        fence = await asyncio.wrap_future(self._fence)
+        return {
+            "pid": self._pid,
+            "start": fence.start,
+            "boot": self._runtime.boot,
+            "uid": self._uid,
+            "container": self._container,
+        }
+
+    def _watch(self) -> int:
+        try:
+            pidfd = os.pidfd_open(self._pid)
+        except ProcessLookupError:
+            self._gone.set_result(None)
+            return -1
+        if self._process is None and procfs.start_time(self._pid) != self._fence.result().start:
+            os.close(pidfd)  # the pid belongs to somebody else by now
+            self._gone.set_result(None)
+            return -1
+        asyncio.get_running_loop().add_reader(pidfd, self._ended)
+        return pidfd
+
+    def _ended(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        self._pidfd = -1
+        if self._process is not None:
+            # A few 10 µs at most: the kernel has said that it ended.
+            self._exit = self._judge(exit_of(self._process.wait()))
+        self._gone.set_result(None)
+
+    def _judge(self, ended: Exit) -> Exit:
+        if ended.signal == signal.SIGKILL and self._fence.done():
+            return replace(ended, oom=self._fence.result().group.oom_kills() > 0)
+        return ended
+
+    async def wait(self) -> Exit:
+        """Wait for the end of the first process."""
+        await asyncio.shield(self._gone)
+        if self._exit is None:
+            orphan = await self._runtime.recorded_exit(self._pid, self._fence.result().start)
+            self._exit = self._judge(orphan)
+        return self._exit
+
+    def signal(self, number: int) -> None:
+        """Signal the process group."""
+        if not self._gone.done():
+            self._signal_group(number)
+
+    def _signal_group(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._pid, number)
+
+    async def kill(self) -> None:
+        """Kill the process, its session and its control group; returns when all are gone."""
+        self.signal(signal.SIGKILL)
+        await asyncio.to_thread(self._kill_all)
+        await self.wait()
+
+    def _kill_all(self) -> None:
+        """Until a look finds nothing: what forks between two looks is found by the next."""
+        group = self._fence.result(KILL_PATIENCE).group
+        clock = self._runtime.clock
+        deadline = clock.monotonic() + KILL_PATIENCE
+        while True:
+            left = group.kill()
+            for pid in procfs.belonging(self._pid, self._mark):
+                left += 1
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if not left and group.remove():
+                return
+            if clock.monotonic() > deadline:
+                _log.warning("a killed process does not end", pid=self._pid, left=left)
+                return
+            os.sched_yield()
+
+    async def execute(self, command: tuple[str, ...], seconds: float) -> tuple[int, str]:
+        """Run `command` in the environment and directory of the process."""
+        with tempfile.TemporaryFile() as output:
+            child = self._execute(command, output.fileno())
+            fence: Future[Fence] = Future()
+            fence.set_result(Fence(Group(), 0))
+            inner = ProcessInstance(self._runtime, child.pid, (self._uid, ""), fence, child)
+            try:
+                async with asyncio.timeout(seconds):
+                    ended = await inner.wait()
+            finally:
+                await inner.kill()
+            size = output.seek(0, os.SEEK_END)
+            output.seek(max(0, size - _OUTPUT_LIMIT))
+            return ended.code, output.read().decode(errors="replace")
+
+    def _execute(self, command: tuple[str, ...], output: int) -> subprocess.Popen[bytes]:
+        try:
+            with open(f"/proc/{self._pid}/environ", "rb") as file:
+                pairs = (item.partition(b"=") for item in file.read().split(b"\0") if item)
+                environment = {name: value for name, _, value in pairs}
+            return subprocess.Popen(
+                command,
+                cwd=os.readlink(f"/proc/{self._pid}/cwd"),
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise LaunchError(f"cannot run {command[0]}: {error.strerror}") from error

@@ -1,0 +1,125 @@
+"""The port behind which containers run: as processes here, as containers elsewhere."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from utsuwa.kit.documents import Document
+
+UNKNOWN_EXIT = 255
+"""Exit code reported where nobody could see how a container ended."""
+
+START_ERROR = 128
+"""Exit code reported where the command could not be started at all."""
+
+
+class LaunchError(Exception):
+    """The container cannot be started; the message says which command and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Resources; 0 is none given."""
+
+    cpu: float = 0.0
+    """Most cores in use, averaged over 100 ms."""
+    cpu_request: float = 0.0
+    """Cores to which it has a claim when they are scarce."""
+    memory: int = 0
+    """Bytes; beyond them it is killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One life of one container, completely spelled out."""
+
+    uid: str
+    """Of the Pod."""
+    container: str
+    command: tuple[str, ...]
+    env: Mapping[str, str]
+    directory: Path
+    """Working directory."""
+    log: Path
+    """Takes stdout and stderr, appended."""
+    tree: Path | None = None
+    """The image's read-only tree, where there is one: the container sees its own copy-on-write
+    view of it where the machine allows."""
+    scratch: Path | None = None
+    """The container's own directory, removed with the Pod."""
+    limits: Limits = field(default_factory=Limits)
+    user: int | None = None
+    group: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a container ended. `signal` is the one that ended it, or 0. `seen`: False where nobody
+    saw the end; code is :data:`UNKNOWN_EXIT` then."""
+
+    code: int
+    signal: int = 0
+    oom: bool = False
+    seen: bool = True
+
+    @property
+    def reason(self) -> str:
+        """As Kubernetes calls it in `terminated.reason`."""
+        if self.oom:
+            return "OOMKilled"
+        return "Completed" if self.code == 0 else "Error"
+
+
+class Instance(Protocol):
+    """A container that runs, or ran."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended yet."""
+        ...
+
+    async def record(self) -> Document:
+        """What :meth:`Runtime.adopt` needs to find it again; JSON-able."""
+        ...
+
+    async def wait(self) -> Exit:
+        """Wait for its end; any number of callers, also after it."""
+        ...
+
+    def signal(self, number: int) -> None:
+        """Send a signal to all that belongs to it; nothing happens after its end."""
+        ...
+
+    async def kill(self) -> None:
+        """Kill all that belongs to it, what it has left behind included; returns when nothing
+        of it runs any more."""
+        ...
+
+    async def execute(self, command: tuple[str, ...], seconds: float) -> tuple[int, str]:
+        """Run `command` beside it, as `kubectl exec` and exec probes do: exit code and output
+        (the last 4 KiB). Raises TimeoutError after `seconds`, LaunchError if it cannot start."""
+        ...
+
+
+class Runtime(Protocol):
+    """Starts containers and finds them again."""
+
+    @property
+    def version(self) -> str:
+        """`nodeInfo.containerRuntimeVersion`, such as `process://0.1.0`."""
+        ...
+
+    async def launch(self, launch: Launch) -> Instance:
+        """Start a container. Raises LaunchError."""
+        ...
+
+    async def adopt(self, record: Document) -> Instance | None:
+        """The instance of a :meth:`Instance.record`, which may have ended meanwhile; None where
+        nothing is known of it any more (another boot of the machine)."""
+        ...
+
+    async def sweep(self, uid: str) -> int:
+        """Kill whatever still belongs to the Pod `uid`, adopted or not, and free what was kept
+        for it. Returns how many processes there were."""
+        ...
