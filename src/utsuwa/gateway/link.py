@@ -63,7 +63,8 @@ class LinkProtocol(asyncio.Protocol):
 class Link:
     """Keeps a connection to control, whatever happens to it.
 
-    Mutable state: `_protocol`, the connection there is (None while there is none).
+    Mutable state: `_protocol`, the connection there is (None while there is none), and
+    `connected`, how many there have been.
     """
 
     def __init__(self, path: str, hello: Hello, apply: Apply, clock: Clock) -> None:
@@ -72,6 +73,7 @@ class Link:
         self._apply = apply
         self._clock = clock
         self._protocol: LinkProtocol | None = None
+        self.connected = 0
 
     def __repr__(self) -> str:
         return f"<Link {self._path} {'up' if self._protocol else 'down'}>"
@@ -99,6 +101,7 @@ class Link:
                 continue
             _log.info("control is there", link=self._path)
             self._protocol = protocol
+            self.connected += 1
             protocol.send(self._hello)
             try:
                 await protocol.lost.wait()

@@ -26,7 +26,8 @@ _AFTER_BOUNDARY = 0.003
 class Gateway:
     """The data plane of one process.
 
-    Mutable state: `_servers` (empty until the first snapshot and after `drain` has begun).
+    Mutable state: `_servers` (empty until the first snapshot), `_listening`, and `_told`, the
+    number of the link's connection to which everything has been said.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Gateway:
         self.core.send = self.link.send
         self._sockets = sockets
         self._listening = False
+        self._told = 0
         self._servers: list[asyncio.Server] = []
 
     def __repr__(self) -> str:
@@ -73,13 +75,18 @@ class Gateway:
             _log.warning("out of step with control: asking for a snapshot", error=error)
             self.link.reset()
         else:
-            if isinstance(message, Snapshot):
-                for revision in self.core.revisions.values():
-                    revision.resend()
-                if not self._listening and not self.core.draining:
-                    self._listening = True
-                    self._tasks.start(self._listen(), name="listen")
+            if self._told != self.link.connected:
+                self._told = self.link.connected
+                self._first_snapshot()
         return Ack(self.table.epoch, self.table.version)
+
+    def _first_snapshot(self) -> None:
+        """A control has just connected: tell it what it may have missed; and now we can serve."""
+        for revision in self.core.revisions.values():
+            revision.resend()
+        if not self._listening and not self.core.draining:
+            self._listening = True
+            self._tasks.start(self._listen(), name="listen")
 
     async def _listen(self) -> None:
         for sock in self._sockets:

@@ -1,0 +1,195 @@
+"""Control's messages laid over what is there."""
+
+import asyncio
+
+import pytest
+
+from utsuwa.gateway.table import OutOfStepError
+from utsuwa.routing.messages import (
+    Delta,
+    Drained,
+    Endpoint,
+    EndpointUp,
+    HostTable,
+    RevisionTable,
+    Split,
+    Wake,
+)
+from utsuwa.testing.gateway import FakeTransport, Hop, one_service, settle
+
+pytestmark = pytest.mark.looptime
+
+GET = b"GET / HTTP/1.1\r\nHost: hello.default.example.com\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+READY = Endpoint("pod-1", "127.0.0.1", 9001, ready=True)
+UNPROVEN = Endpoint("pod-1", "127.0.0.1", 9001)
+REVISION = "default/hello-00001"
+
+
+async def sent(hop: Hop, data: bytes = GET) -> FakeTransport:
+    client = hop.client()
+    client.feed(data)
+    await settle()
+    return client
+
+
+async def test_a_new_snapshot_does_not_disturb_requests_on_pods_in_both() -> None:
+    """A control that comes back knows the pod by its uid: connection and request go on."""
+    hop = Hop()
+    hop.table.apply(one_service(READY))
+    client = await sent(hop)
+    hop.table.apply(one_service(READY, epoch="e2", version=1))
+    hop.pods[0].feed(OK)
+    assert client.take() == OK
+    client.feed(GET)
+    hop.pods[0].feed(OK)
+    assert client.take() == OK
+    assert len(hop.pods) == 1
+    assert (hop.table.epoch, hop.table.version) == ("e2", 1)
+
+
+async def test_requests_that_wait_survive_a_new_snapshot() -> None:
+    hop = Hop()
+    hop.table.apply(one_service())
+    client = await sent(hop)
+    hop.table.apply(one_service(epoch="e2"))
+    hop.table.apply(one_service(READY, epoch="e3"))
+    await settle()
+    hop.pods[0].feed(OK)
+    assert client.take() == OK
+
+
+async def test_a_snapshot_removes_what_it_does_not_name() -> None:
+    hop = Hop()
+    hop.table.apply(one_service(READY, host="a.example.com", revision="default/a"))
+    hop.table.apply(one_service(READY, host="b.example.com", revision="default/b", epoch="e2"))
+    assert list(hop.core.hosts) == [b"b.example.com"]
+    assert list(hop.core.revisions) == ["default/b"]
+    assert hop.of(Drained) == [Drained("default/a", "pod-1")]
+
+
+async def test_a_delta_changes_only_what_it_names() -> None:
+    hop = Hop()
+    hop.table.apply(one_service(READY))
+    other = RevisionTable(name="default/b", endpoints=(READY,))
+    hop.table.apply(
+        Delta(2, hosts=(HostTable("b.example.com", (Split("default/b"),)),), revisions=(other,))
+    )
+    assert set(hop.core.hosts) == {b"hello.default.example.com", b"b.example.com"}
+    hop.table.apply(Delta(3, removed_hosts=("b.example.com",), removed_revisions=("default/b",)))
+    assert set(hop.core.hosts) == {b"hello.default.example.com"}
+    assert set(hop.core.revisions) == {REVISION}
+
+
+async def test_a_delta_out_of_step_is_refused() -> None:
+    hop = Hop()
+    hop.table.apply(one_service(READY))
+    with pytest.raises(OutOfStepError, match="delta 5 came after version 1"):
+        hop.table.apply(Delta(5))
+
+
+async def test_a_host_that_moves_to_another_revision_does_so_for_the_next_request() -> None:
+    hop = Hop()
+    hop.table.apply(one_service(READY))
+    second = RevisionTable(
+        name="default/hello-00002", endpoints=(Endpoint("pod-2", "127.0.0.1", 9002, ready=True),)
+    )
+    host = HostTable("hello.default.example.com", (Split("default/hello-00002"),))
+    client = await sent(hop)
+    hop.table.apply(Delta(2, hosts=(host,), revisions=(second,)))
+    hop.pods[0].feed(OK)
+    client.feed(GET)
+    await settle()
+    assert hop.pods[1].take()
+
+
+async def test_a_pod_not_yet_ready_is_used_as_soon_as_our_own_probe_succeeds() -> None:
+    hop = Hop()
+    hop.network.refusing = {9001}
+    hop.table.apply(one_service(UNPROVEN))
+    client = await sent(hop)
+    await asyncio.sleep(0.5)
+    assert hop.of(EndpointUp) == []
+    hop.network.refusing.clear()
+    await asyncio.sleep(0.026)
+    assert hop.of(EndpointUp) == [EndpointUp(REVISION, "pod-1")]
+    hop.pods[0].feed(OK)
+    assert client.take() == OK
+
+
+async def test_the_connection_that_proved_a_pod_carries_the_first_request() -> None:
+    hop = Hop()
+    hop.table.apply(one_service(UNPROVEN))
+    await settle()
+    await sent(hop)
+    assert len(hop.pods) == 1
+
+
+async def test_a_pod_that_control_calls_ready_needs_no_probe() -> None:
+    hop = Hop()
+    hop.network.refusing = {9001}
+    hop.table.apply(one_service(UNPROVEN))
+    await settle()
+    hop.table.apply(one_service(READY, version=2))
+    assert hop.core.revisions[REVISION].pods["pod-1"].usable
+    await settle()
+    assert hop.of(EndpointUp) == []
+
+
+async def test_a_pod_that_moves_to_another_address_is_another_pod() -> None:
+    hop = Hop()
+    hop.table.apply(one_service(READY))
+    await sent(hop)
+    moved = Endpoint("pod-1", "127.0.0.1", 9009, ready=True)
+    hop.table.apply(one_service(moved, version=2))
+    await sent(hop)
+    assert hop.pods[1].get_extra_info("peername") == ("127.0.0.1", 9009)
+
+
+async def test_a_revision_that_goes_sends_away_who_waits() -> None:
+    hop = Hop()
+    hop.table.apply(one_service())
+    client = await sent(hop)
+    hop.table.apply(Delta(2, removed_revisions=(REVISION,)))
+    assert client.take().startswith(b"HTTP/1.1 503 ")
+
+
+async def test_a_control_that_comes_back_is_told_what_it_missed() -> None:
+    hop = Hop()
+    hop.table.apply(one_service(UNPROVEN, concurrency=1))
+    await settle()
+    await sent(hop)
+    await sent(hop)
+    hop.said.clear()
+    hop.table.apply(one_service(UNPROVEN, concurrency=1, epoch="e2"))
+    hop.core.revisions[REVISION].resend()
+    assert [type(message) for message in hop.said] == [Wake, EndpointUp]
+
+
+async def test_a_control_that_comes_back_hears_again_of_drained_pods() -> None:
+    hop = Hop()
+    draining = Endpoint("pod-1", "127.0.0.1", 9001, draining=True)
+    hop.table.apply(one_service(draining))
+    hop.said.clear()
+    hop.table.apply(one_service(draining, epoch="e2"))
+    hop.core.revisions[REVISION].resend()
+    assert hop.said == [Drained(REVISION, "pod-1")]
+
+
+async def test_limits_follow_the_table() -> None:
+    hop = Hop()
+    hop.table.apply(one_service(READY, concurrency=1))
+    await sent(hop)
+    waiter = await sent(hop)
+    hop.table.apply(one_service(READY, concurrency=2, version=2))
+    await settle()
+    hop.pods[1].feed(OK)
+    assert waiter.take() == OK
+
+
+async def test_a_host_whose_revisions_are_unknown_is_not_there() -> None:
+    hop = Hop()
+    hop.table.apply(one_service(READY))
+    nowhere = HostTable("hello.default.example.com", (Split("default/none"),))
+    hop.table.apply(Delta(2, hosts=(nowhere,)))
+    assert hop.core.hosts == {}
