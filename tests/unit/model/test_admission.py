@@ -63,8 +63,10 @@ def test_a_service_is_stored_with_defaults_and_a_warning() -> None:
     assert admitted.document["spec"]["traffic"] == [{"latestRevision": True, "percent": 100}]
     assert "status" not in admitted.document
     assert [text.split(":")[0] for text in admitted.warnings] == [
-        "Kubernetes default value is insecure, Knative may default this to secure in a future "
-        "release"
+        (
+            "Kubernetes default value is insecure, Knative may default this to secure in a future "
+            "release"
+        )
     ]
 
 
@@ -75,7 +77,7 @@ def test_unknown_members_are_pruned_told_or_refused_as_the_client_asks() -> None
     assert "lifecycle" not in str(create(odd).document)
     paths = ['unknown field "spec.template.spec.containers[0].lifecycle"', 'unknown field "spec.x"']
     assert list(create(odd, field_validation="Warn").warnings[:2]) == paths
-    with pytest.raises(Denied, match="^strict decoding error: unknown field") as caught:
+    with pytest.raises(Denied, match=r"^strict decoding error: unknown field") as caught:
         create(odd, field_validation="Strict")
     assert all(path in caught.value.message for path in paths)
     assert (caught.value.code, caught.value.reason) == (400, "BadRequest")
@@ -122,18 +124,24 @@ def test_problems_are_merged_sorted_and_printed_one_a_line() -> None:
         (route("r", target(configuration="c", percent=50)), "Traffic targets sum to 50, want 100"),
         (
             route("r", {**target(revision="x"), "configurationName": "c"}),
-            "expected exactly one, got both: spec.traffic[0].configurationName, "
-            "spec.traffic[0].revisionName",
+            (
+                "expected exactly one, got both: spec.traffic[0].configurationName, "
+                "spec.traffic[0].revisionName"
+            ),
         ),
         (
             route("r", target(configuration="c", percent=101), target(revision="x", percent=-1)),
-            "expected 0 <= -1 <= 100: spec.traffic[1].percent\n"
-            "expected 0 <= 101 <= 100: spec.traffic[0].percent",
+            (
+                "expected 0 <= -1 <= 100: spec.traffic[1].percent\n"
+                "expected 0 <= 101 <= 100: spec.traffic[0].percent"
+            ),
         ),
         (
             service(traffic=[{"latestRevision": False, "percent": 100}]),
-            'may not set revisionName "" when latestRevision is false: '
-            "spec.traffic[0].latestRevision",
+            (
+                'may not set revisionName "" when latestRevision is false: '
+                "spec.traffic[0].latestRevision"
+            ),
         ),
         (domain_mapping("a"), 'invalid name "a": name: Invalid value: "a": should be a domain'),
         (domain_mapping("A.com"), 'invalid name "A.com": name: Invalid value: "A.com": a lower'),
@@ -204,11 +212,11 @@ def test_the_creator_stays_and_the_modifier_is_whoever_writes() -> None:
     old = stored(service())
     forged = copy(old)
     forged["metadata"]["annotations"]["serving.knative.dev/creator"] = "eve"
-    with pytest.raises(Denied, match="annotation value is immutable: metadata.annotations.serv"):
+    with pytest.raises(Denied, match=r"annotation value is immutable: metadata\.annotations\.serv"):
         update(old, forged)
     forged = copy(old)
     forged["metadata"]["annotations"]["serving.knative.dev/lastModifier"] = "eve"
-    with pytest.raises(Denied, match="invalid value: eve: metadata.annotations"):
+    with pytest.raises(Denied, match=r"invalid value: eve: metadata\.annotations"):
         update(old, forged)
 
 
@@ -360,8 +368,10 @@ def test_volumes_that_are_allowed_pass(volume: dict[str, Any], flags: dict[str, 
         ),
         (
             {"name": "v", "projected": {"sources": [{"downwardAPI": {"items": [{"path": "p"}]}}]}},
-            "expected exactly one, got neither: spec.template.spec.volumes[0].projected[0]."
-            "downwardAPI.items[0].fieldRef",
+            (
+                "expected exactly one, got neither: spec.template.spec.volumes[0].projected[0]."
+                "downwardAPI.items[0].fieldRef"
+            ),
         ),
     ],
 )

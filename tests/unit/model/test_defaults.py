@@ -180,7 +180,7 @@ def test_the_response_start_timeout_is_set_only_below_the_timeout(
     timeout: int | None, expected: int | None
 ) -> None:
     """§3.3: strictly less."""
-    given = {} if timeout is None else {"timeoutSeconds": timeout}
+    given: dict[str, Any] = {} if timeout is None else {"timeoutSeconds": timeout}
     spec = spec_of(service(**given))
     assert spec.get("responseStartTimeoutSeconds") == expected
     assert spec["timeoutSeconds"] == (timeout or 300)
@@ -220,7 +220,10 @@ def test_an_updated_revision_is_not_touched() -> None:
 
 def test_traffic_targets_get_percent_and_latest() -> None:
     """§3.4."""
-    traffic = [{"revisionName": "hello-00001", "percent": 100}, {"tag": "t"}]
+    traffic: list[dict[str, Any]] = [
+        {"revisionName": "hello-00001", "percent": 100},
+        {"tag": "t"},
+    ]
     assert default(service(traffic=traffic), STOCK)["spec"]["traffic"] == [
         {"revisionName": "hello-00001", "percent": 100, "latestRevision": False},
         {"tag": "t", "percent": 0, "latestRevision": True},

@@ -65,14 +65,18 @@ def test_the_schema_fills_in_protocol_and_grpc_service() -> None:
         (
             service(containerConcurrency="80"),
             "spec.template.spec.containerConcurrency",
-            'Invalid value: "string": spec.template.spec.containerConcurrency in body must be of '
-            'type integer: "string"',
+            (
+                'Invalid value: "string": spec.template.spec.containerConcurrency in body must be of '
+                'type integer: "string"'
+            ),
         ),
         (
             with_container(env=[{"name": "A", "value": 1}]),
             "spec.template.spec.containers[0].env[0].value",
-            'Invalid value: "integer": spec.template.spec.containers[0].env[0].value in body must '
-            'be of type string: "integer"',
+            (
+                'Invalid value: "integer": spec.template.spec.containers[0].env[0].value in body must '
+                'be of type string: "integer"'
+            ),
         ),
         (
             with_container(env=[{"value": "1"}]),
@@ -87,14 +91,18 @@ def test_the_schema_fills_in_protocol_and_grpc_service() -> None:
         (
             service(hostNetwork=1),
             "spec.template.spec.hostNetwork",
-            'Invalid value: "integer": spec.template.spec.hostNetwork in body must be of type '
-            'boolean: "integer"',
+            (
+                'Invalid value: "integer": spec.template.spec.hostNetwork in body must be of type '
+                'boolean: "integer"'
+            ),
         ),
         (
             service(timeoutSeconds=True),
             "spec.template.spec.timeoutSeconds",
-            'Invalid value: "boolean": spec.template.spec.timeoutSeconds in body must be of type '
-            'integer: "boolean"',
+            (
+                'Invalid value: "boolean": spec.template.spec.timeoutSeconds in body must be of type '
+                'integer: "boolean"'
+            ),
         ),
     ],
 )

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from utsuwa.kit.units import parse_duration, parse_quantity
+from utsuwa.model.quantities import canonical
 
 T = TypeVar("T")
 
@@ -106,12 +107,10 @@ class Reader:
         return self.convert(key, default, parse_duration, older=older)
 
     def quantity(self, key: str, default: str | None = None, *, older: str = "") -> str | None:
-        """A Kubernetes quantity, as it was written."""
-        raw = self.raw(key, older)
-        if raw is None:
-            return default
+        """A Kubernetes quantity in canonical form."""
         self.convert(key, Decimal(0), parse_quantity, older=older)
-        return raw
+        raw = self.raw(key, older)
+        return default if raw is None else canonical(raw)
 
     def names(self, key: str, default: frozenset[str], *, older: str = "") -> frozenset[str]:
         """A list with commas between, blanks around the names dropped."""
