@@ -6,13 +6,22 @@ from contextlib import asynccontextmanager
 import pytest
 
 from utsuwa.cluster.port import Key
-from utsuwa.controllers import configuration, garbage, revision, route, service
+from utsuwa.controllers import (
+    configuration,
+    garbage,
+    labeler,
+    revision,
+    revision_gc,
+    route,
+    service,
+)
 from utsuwa.kit.documents import Document, copy
 from utsuwa.model.kinds import (
     CONFIG_MAP,
     CONFIGURATION,
     CORE_SERVICE,
     INGRESS,
+    POD_AUTOSCALER,
     REVISION,
     ROUTE,
     SERVICE,
@@ -65,6 +74,8 @@ async def serving(images: FakeImages | None = None) -> AsyncIterator[World]:
     builds = (
         service.build,
         configuration.build,
+        labeler.build,
+        revision_gc.build,
         lambda context: revision.build(context, resolver),
         lambda context: route.build(context, port=8080),
         workloads,
@@ -139,6 +150,34 @@ async def test_an_update_moves_traffic_to_the_new_revision() -> None:
         assert [t["revisionName"] for t in found["status"]["traffic"]] == ["hello-00002"]
         splits = (await world.get(INGRESS, "hello"))["spec"]["rules"][1]["http"]["paths"][0]
         assert [split["serviceName"] for split in splits["splits"]] == ["hello-00002"]
+
+
+async def test_the_old_revision_goes_into_reserve_and_is_collected() -> None:
+    """Labeler and collector: nothing leads to the old one, and with immediate GC it goes."""
+    async with serving() as world:
+        found = copy(await deploy(world, hello()))
+        first = await world.get(REVISION, "hello-00001")
+        assert first["metadata"]["labels"]["serving.knative.dev/routingState"] == "active"
+        found["spec"]["template"]["spec"]["containers"][0]["image"] = "ex.io/app:2"
+        await world.cluster.update(found)
+        await world.settle()
+        first = await world.get(REVISION, "hello-00001")
+        assert first["metadata"]["labels"]["serving.knative.dev/routingState"] == "reserve"
+        assert "serving.knative.dev/routes" not in first["metadata"]["annotations"]
+        autoscaler_of_first = await world.get(POD_AUTOSCALER, "hello-00001")
+        assert autoscaler_of_first["spec"]["reachability"] == "Unreachable"
+        immediate = {
+            "min-non-active-revisions": "0",
+            "max-non-active-revisions": "0",
+            "retain-since-create-time": "disabled",
+            "retain-since-last-active-time": "disabled",
+        }
+        await world.cluster.create(
+            CONFIG_MAP.document("knative-serving", "config-gc", data=immediate)
+        )
+        await world.settle()
+        assert await world.find(REVISION, "hello-00001") is None
+        assert ready(await world.get(SERVICE, "hello"))["Ready"] == "True"
 
 
 async def test_tags_and_percents_split_traffic_and_roll_back() -> None:

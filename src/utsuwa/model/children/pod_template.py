@@ -73,6 +73,9 @@ def pod_spec_of(revision: Document, *, spread: bool) -> Document:
 
 def _make_serving(container: Document, port: int) -> None:
     container["ports"] = [{"name": USER_PORT_NAME, "containerPort": port, "protocol": "TCP"}]
+    if readiness := container.get("readinessProbe"):
+        # Absent means 0 here, which is Knative's aggressive probing; in a Pod it would mean 10 s.
+        readiness.setdefault("periodSeconds", 0)
     for probe, always in (
         ("readinessProbe", False),
         ("startupProbe", False),
