@@ -8,7 +8,7 @@ import http.client
 import json
 import ssl
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,7 @@ class Client:
         name: str = "",
         labels: Mapping[str, str] | None = None,
         timeout: float = 300.0,
-    ) -> Iterator[Document]:
+    ) -> Generator[Document, None, None]:
         """Events `{"type", "object"}`: what there is, then every change, for `timeout` seconds or
         until the server ends the stream. Raises TimeoutError when they have passed in silence."""
         query = {"watch": "true", "timeoutSeconds": str(max(1, int(timeout)))}

@@ -1,6 +1,7 @@
 """Sends the load: one protocol object per connection, no task and no timer per request."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
@@ -106,7 +107,8 @@ class Generator:
         except TimeoutError:
             worker.failed(f"dial {host}:{port}: no connection within {self.load.timeout:g} s")
         except OSError as error:
-            worker.failed(f"dial {host}:{port}: {error.strerror or error}", pause=_REDIAL)
+            why = os.strerror(error.errno) if error.errno else str(error)
+            worker.failed(f"dial {host}:{port}: {why}", pause=_REDIAL)
 
     async def _sweep(self) -> None:
         while True:

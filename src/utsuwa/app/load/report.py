@@ -34,7 +34,7 @@ def _summary(results: Results) -> str:
     ]
     if results.bytes:
         lines += [
-            "",
+            "  ",
             f"  Total data:\t{results.bytes} bytes",
             f"  Size/request:\t{results.bytes // answers} bytes",
         ]
