@@ -20,7 +20,7 @@ from utsuwa.store.sqlite_log import SqliteLog
 from utsuwa.store.watchers import Watcher, Watchers
 
 HISTORY = 20_000
-HISTORY_BYTES = 8 * 1024 * 1024
+HISTORY_BYTES = 4 * 1024 * 1024
 WATCH_BUFFER = 10_000
 
 

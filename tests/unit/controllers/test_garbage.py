@@ -312,6 +312,27 @@ async def test_a_namespace_waits_for_its_pods_to_end(collected: Embedded) -> Non
     assert not await exists(collected, NAMESPACE, "mine", "")
 
 
+async def test_a_namespace_tells_what_it_waits_for(collected: Embedded) -> None:
+    """In its conditions, as Kubernetes words them: it hangs, and the user sees why."""
+    await collected.create(NAMESPACE.document("", "mine"))
+    for name in ("s1", "s2"):
+        await make(collected, SERVICE, name, namespace="mine", finalizers=("example.com/hold",))
+    await collected.create(POD.document("mine", "p", spec={"nodeName": "here"}))
+    await collected.delete(NAMESPACE, Key("", "mine"))
+    await settle()
+    namespace = await collected.get(NAMESPACE, Key("", "mine"))
+    told = {c["type"]: c["message"] for c in namespace["status"]["conditions"]}
+    assert told == {
+        "NamespaceContentRemaining": "Some resources are remaining: services.serving.knative.dev "
+        "has 2 resource instances, pods. has 1 resource instances",
+        "NamespaceFinalizersRemaining": "Some content in the namespace has finalizers remaining: "
+        "example.com/hold in 2 resource instances",
+    }
+    before = collected.resource_version
+    await settle()
+    assert collected.resource_version == before, "it waits without writing"
+
+
 async def test_a_namespace_deleted_before_a_restart_is_ended(cluster: Embedded) -> None:
     await cluster.create(NAMESPACE.document("", "mine"))
     await make(cluster, CONFIG_MAP, "m", namespace="mine")
