@@ -134,6 +134,7 @@ class Server:
     def run(self) -> None:
         signal.signal(signal.SIGTERM, self.stop)
         signal.signal(signal.SIGINT, self.stop)
+        print(f"listening on port {self.listener.getsockname()[1]}", flush=True)
         while not self.stopping:
             try:
                 connection, _ = self.listener.accept()
@@ -169,7 +170,4 @@ class Server:
 
 
 if __name__ == "__main__":
-    port = int(os.environ.get("PORT", "8080"))  # the platform says where it will knock
-    server = Server(port)
-    print(f"listening on port {port}", flush=True)
-    server.run()
+    Server(port=int(os.environ.get("PORT", "8080"))).run()  # the platform says where it knocks
