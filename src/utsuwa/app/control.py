@@ -14,7 +14,9 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from utsuwa.app.options import USER_MISTAKE, ControlOptions
 from utsuwa.app.plane import ControlPlane
@@ -66,8 +68,8 @@ async def serve(options: ControlOptions) -> int:
     return end.code
 
 
-async def _first(*coroutines: "asyncio._CoroutineLike[object]") -> None:
-    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+async def _first(*coroutines: Coroutine[Any, Any, object]) -> None:
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:

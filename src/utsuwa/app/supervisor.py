@@ -97,7 +97,8 @@ class Child:
 
 
 class Supervisor:
-    """Runs until it is told to end. Mutable state: `_children`, `_ready`, `_ending`."""
+    """Runs until it is told to end. Mutable state: the two children, `_ready`, `_ending`,
+    and `_asked_to_end`, how often it was asked."""
 
     def __init__(self, options: UpOptions, listeners: Listeners, clock: WallClock) -> None:
         self._options = options
@@ -110,6 +111,7 @@ class Supervisor:
         self._ready_out = ready_out
         self._ready = False
         self._asked_to_end = 0
+        self._ending = False
         self._gateway = self._gateway_child()
         self._control = self._control_child()
         self._report = b""
@@ -174,7 +176,7 @@ class Supervisor:
 
     def _child_exited(self, child: Child, status: int) -> None:
         child.ended(self._clock.monotonic())
-        if self._asked_to_end:
+        if self._ending:
             child.due = None
             return
         code = os.waitstatus_to_exitcode(status)
@@ -265,6 +267,7 @@ class Supervisor:
     # --- the end ----------------------------------------------------------------------------
 
     def _end(self) -> None:
+        self._ending = True
         self._listeners.close()
         self._stop(self._gateway, GATEWAY_DRAIN + 0.5)
         self._stop(self._control, CONTROL_STOP)
@@ -335,6 +338,11 @@ def _end_leftovers(layout: Layout, clock: WallClock) -> list[str]:
 
 
 def _prepare(options: UpOptions) -> Layout:
+    if options.runtime == "container":
+        raise StartError(
+            "--runtime container: this version runs bundles as processes and no containers yet; "
+            "start with --runtime auto or process"
+        )
     layout = Layout(options.data_dir)
     try:
         layout.make()

@@ -1,0 +1,193 @@
+"""The control plane, wired: what is built from what, started and ended in which order."""
+
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+from utsuwa import __version__
+from utsuwa.apiserver import ApiServer, Authority, write_kubeconfig
+from utsuwa.app.admission import admission
+from utsuwa.app.bootstrap import Addresses, bootstrap
+from utsuwa.app.options import ControlOptions, Layout
+from utsuwa.cluster.embedded import Embedded
+from utsuwa.cluster.informer import Informers
+from utsuwa.controllers import (
+    configuration,
+    garbage,
+    labeler,
+    podautoscaler,
+    revision,
+    revision_gc,
+    route,
+    serverlessservice,
+    service,
+    workloads,
+)
+from utsuwa.controllers.dataplane import DataPlane
+from utsuwa.controllers.events import EventRecorder
+from utsuwa.controllers.framework import Context, Startable
+from utsuwa.controllers.live_settings import LiveSettings
+from utsuwa.controllers.podautoscaler import Scaler
+from utsuwa.kit.clock import Clock
+from utsuwa.kit.documents import Document
+from utsuwa.kit.ids import Ids
+from utsuwa.kit.log import get_logger
+from utsuwa.kit.tasks import OnDeath, TaskSet
+from utsuwa.model.kinds import CONFIG_MAP
+from utsuwa.node import AdoptionReport, NodeAgent, ProcessRuntime, default_node_name
+from utsuwa.node.images import ImageStore
+from utsuwa.store import Store
+
+_log = get_logger(__name__)
+
+LOOPBACK = "127.0.0.1"
+
+
+class ControlPlane:
+    """Everything that control runs. Mutable state: what has been started, to be ended."""
+
+    def __init__(
+        self, options: ControlOptions, *, clock: Clock, ids: Ids, on_death: OnDeath
+    ) -> None:
+        self._options = options
+        self._layout = Layout(options.data_dir)
+        self._tasks = TaskSet(on_death)
+        self._store = Store(self._layout.database)
+        cluster = Embedded(self._store, clock=clock, ids=ids)
+        self._cluster = cluster
+        self._context = Context(
+            cluster=cluster,
+            informers=Informers(cluster),
+            clock=clock,
+            ids=ids,
+            settings=LiveSettings(),
+            events=EventRecorder(cluster, clock),
+        )
+        self._addresses = _addresses(options)
+        self._images = ImageStore(self._layout.images)
+        self._scaler = Scaler(self._context)
+        self._dataplane = DataPlane(
+            self._context,
+            socket=self._layout.link,
+            sink=self._scaler,
+            address=self._addresses.gateway_ip,
+        )
+        self._runtime = ProcessRuntime(
+            clock, exits=self._layout.exits, label=str(self._layout.root.resolve())
+        )
+        self._node = NodeAgent(
+            cluster,
+            self._context.informers,
+            clock,
+            ids,
+            data_dir=self._layout.root,
+            images=self._images,
+            drains=self._dataplane,
+            node_name=default_node_name(),
+            runtime=self._runtime,
+        )
+        self._api = ApiServer(
+            cluster,
+            admission=admission(lambda: self._context.settings.current),
+            clock=clock,
+            ids=ids,
+            logs=_Logs(self._node),
+            version=__version__,
+        )
+
+    def __repr__(self) -> str:
+        return f"<ControlPlane {self._tasks!r}>"
+
+    async def start(self, sockets: Sequence[socket.socket]) -> list[str]:
+        """Bring everything up; returns what the user should know of it, a line each."""
+        await self._store.open()
+        await bootstrap(self._cluster, self._addresses)
+        await self._serve_api(sockets)
+        controllers = self._controllers()
+        context = self._context
+        context.settings.follow(context.informers.of(CONFIG_MAP))
+        context.informers.start(self._tasks)
+        await context.informers.synced()
+        report = await self._node.start(self._tasks)
+        await self._dataplane.start(self._tasks)
+        self._scaler.start(self._tasks)
+        for controller in controllers:
+            controller.start(self._tasks)
+        return _notes(report)
+
+    async def serving(self) -> None:
+        """Wait until a gateway serves what we have told it."""
+        await self._dataplane.link.connected()
+
+    async def stop(self, *, keep_pods: bool) -> None:
+        """End everything in reverse. `keep_pods`: we are about to be started anew and will adopt
+        them."""
+        await self._api.close()
+        if not keep_pods:
+            await self._node.stop()
+        await self._tasks.close()
+        await self._dataplane.link.close()
+        self._runtime.close()
+        await self._store.close()
+
+    async def _serve_api(self, sockets: Sequence[socket.socket]) -> None:
+        options = self._options
+        authority = Authority.open(self._layout.pki, self._context.clock)
+        extra = [options.address] if options.address else []
+        await self._api.serve(sockets, authority.server_context(extra))
+        server = f"https://{LOOPBACK}:{options.api_port}"
+        if options.address_has_api:
+            server = f"https://{options.address}"  # gcloud calls port 443 whatever is written here
+        write_kubeconfig(self._layout.kubeconfig, authority.kubeconfig(server))
+
+    def _controllers(self) -> list[Startable]:
+        context = self._context
+        return [
+            service.build(context),
+            configuration.build(context),
+            revision.build(context, self._images),
+            route.build(context, port=self._url_port),
+            labeler.build(context),
+            revision_gc.build(context),
+            podautoscaler.build(context, self._scaler),
+            serverlessservice.build(context, address=LOOPBACK, port=self._options.gateway_port),
+            workloads.build_deployment(context),
+            workloads.build_replicaset(context),
+            *garbage.build(context),
+        ]
+
+    @property
+    def _url_port(self) -> int:
+        """The port in URLs: none (80) where the address serves it for names that are not
+        loopback's own."""
+        options = self._options
+        local = options.domain == "localhost" or options.domain.endswith(".localhost")
+        return 80 if options.address_has_gateway and not local else options.gateway_port
+
+
+class _Logs:
+    """The node's logs as the API server asks for them."""
+
+    def __init__(self, node: NodeAgent) -> None:
+        self._node = node
+
+    def path(self, pod: Document, container: str, previous: bool) -> Path | None:
+        return self._node.log_path(pod, container, previous)
+
+
+def _addresses(options: ControlOptions) -> Addresses:
+    return Addresses(
+        domain=options.domain,
+        gateway_ip=options.address if options.address_has_gateway else LOOPBACK,
+        gateway_port=options.gateway_port,
+        api_port=options.api_port,
+    )
+
+
+def _notes(report: AdoptionReport) -> list[str]:
+    parts = (
+        ("adopted {} pods that still ran", report.adopted),
+        ("replaced {} pods that had ended", report.replaced),
+        ("ended {} processes whose pod is gone", report.removed),
+    )
+    return [text.format(count) for text, count in parts if count]
