@@ -9,6 +9,7 @@ from utsuwa.model.kinds import NAMESPACE, POD, Kind
 
 ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"
+"""Finalizers by which an object waits for the collector (:mod:`utsuwa.controllers.garbage`)."""
 _COLLECTOR = {Propagation.ORPHAN: ORPHAN, Propagation.FOREGROUND: FOREGROUND}
 DEFAULT_GRACE = 30
 IMMORTAL = frozenset(("default", "kube-system", "kube-public"))

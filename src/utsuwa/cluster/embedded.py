@@ -17,7 +17,7 @@ from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import Document, copy, dig
 from utsuwa.kit.ids import Ids
 from utsuwa.model.kinds import NAMESPACE, Kind, kind_of
-from utsuwa.store import Change, HistoryGoneError, ObjectKey, Store, Watcher, WriteFailedError
+from utsuwa.store import Change, HistoryGoneError, ObjectKey, Store, StoreError, Watcher
 
 _NAME_ATTEMPTS = 8
 
@@ -25,7 +25,7 @@ _NAME_ATTEMPTS = 8
 class Embedded:
     """Implements :class:`utsuwa.cluster.port.Cluster` over an open store.
 
-    Raises WriteFailedError's message as ApiError (500) when the disk refuses a write.
+    A write that the disk refuses, or that comes after the store was closed, raises ApiError (500).
     """
 
     def __init__(self, store: Store, *, clock: Clock, ids: Ids) -> None:
@@ -168,7 +168,7 @@ class Embedded:
                 await self._store.remove(place, outcome.document)
             else:
                 await self._store.put(place, outcome.document)
-        except WriteFailedError as error:
+        except StoreError as error:
             raise ApiError(str(error)) from error
         return outcome.document
 

@@ -13,6 +13,7 @@ from utsuwa.kit.documents import Document
 from utsuwa.kit.ids import Ids
 from utsuwa.model.kinds import CONFIG_MAP, NAMESPACE
 from utsuwa.store import Store
+from utsuwa.testing.cluster import memory_cluster
 from utsuwa.testing.store import HandLog
 
 
@@ -41,6 +42,13 @@ async def test_a_full_disk_is_an_internal_error() -> None:
     with pytest.raises(ApiError, match="not written: No space left on device") as caught:
         await writing
     assert caught.value.code == 500
+
+
+async def test_a_write_after_the_end_is_an_internal_error() -> None:
+    async with memory_cluster() as cluster:
+        pass
+    with pytest.raises(ApiError, match="not open, nothing written"):
+        await cluster.create(config())
 
 
 async def test_a_refusal_waits_for_the_write_that_it_rests_on() -> None:

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from utsuwa.cluster.deletion import FOREGROUND, ORPHAN
 from utsuwa.cluster.errors import NotFoundError
 from utsuwa.cluster.informer import key_of
 from utsuwa.cluster.port import Cluster, DeleteOptions, Key, Preconditions, Propagation
 from utsuwa.controllers.garbage.graph import (
-    FOREGROUND,
-    ORPHAN,
     Graph,
     Place,
     owners_of,

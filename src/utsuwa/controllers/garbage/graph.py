@@ -3,13 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from utsuwa.cluster.deletion import FOREGROUND, ORPHAN
 from utsuwa.cluster.informer import key_of
 from utsuwa.cluster.port import Key
 from utsuwa.kit.documents import Document, dig
 from utsuwa.model.kinds import Kind
-
-ORPHAN = "orphan"
-FOREGROUND = "foregroundDeletion"
 
 
 @dataclass(frozen=True, slots=True)
