@@ -183,14 +183,14 @@ SCHEMAS: dict[Kind, Node] = {
                 "containerConcurrency": INT64,
                 "protocolType": STRING,
                 "reachability": STRING,
-                "scaleTargetRef": _OBJECT_REFERENCE,
+                "scaleTargetRef": always(_OBJECT_REFERENCE),
             }
         ),
         {
             "actualScale": OPTIONAL_INT32,
             "desiredScale": OPTIONAL_INT32,
-            "metricsServiceName": STRING,
-            "serviceName": STRING,
+            "metricsServiceName": always(STRING),
+            "serviceName": always(STRING),
         },
     ),
     kinds.SERVERLESS_SERVICE: _kind(

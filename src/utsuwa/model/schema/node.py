@@ -39,7 +39,7 @@ class Node:
     keep_zero: bool = False
     """A zero value says something (a Go pointer), so it is kept; elsewhere it is dropped."""
     always: bool = False
-    """The member is there even when nobody set it (a Go struct): an empty object."""
+    """The member is there even when nobody set it (a plain Go value), with its zero value."""
     default: Any = None
     """Filled in by the schema itself, before any defaulting of ours."""
     merge_key: str = ""

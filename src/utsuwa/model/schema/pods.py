@@ -186,7 +186,7 @@ _VOLUME = obj(
             }
         ),
         "csi": OPEN,
-        "emptyDir": OPEN,
+        "emptyDir": obj({"medium": STRING, "sizeLimit": QUANTITY}, preserve=True),
         "ephemeral": OPEN,
         "hostPath": OPEN,
         "image": OPEN,

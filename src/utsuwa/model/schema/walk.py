@@ -143,11 +143,12 @@ def normalise(value: Any, node: Node) -> Any:
             result[str(key)] = fresh
     for name, child in node.members.items():
         if child.always and name not in result:
-            result[name] = 0 if child.type is Type.PORT else normalise({}, child)
+            result[name] = normalise(_ZERO.get(child.type, {}), child)
     return result
 
 
 _INVALID = "FieldValueInvalid"
+_ZERO: dict[Type, Any] = {Type.PORT: 0, Type.STRING: ""}
 
 
 def _says_nothing(value: Any, node: Node, parent: Node) -> bool:
