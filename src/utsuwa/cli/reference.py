@@ -8,6 +8,8 @@ import click
 from utsuwa.cli.root import root
 
 PAGE = Path("docs/cli.md")
+_WIDTH = 92
+"""Not that of whoever runs the script."""
 
 _HEAD = """\
 # The command line
@@ -24,12 +26,13 @@ state directory (`~/.local/state/utsuwa`). Commands find the cluster by the kube
 
 def page() -> str:
     """The whole page, as Markdown."""
-    with click.Context(root, info_name="utsuwa") as ctx:
+    settings = root.context_settings | {"terminal_width": _WIDTH}
+    with click.Context(root, info_name="utsuwa", **settings) as ctx:
         sections = [_HEAD, _section("utsuwa", root, ctx)]
         for name in root.list_commands(ctx):
             command = root.get_command(ctx, name)
             if command is not None:
-                child = click.Context(command, parent=ctx, info_name=name, max_content_width=100)
+                child = click.Context(command, parent=ctx, info_name=name)
                 sections.append(_section(f"utsuwa {name}", command, child))
     return "\n".join(sections)
 
