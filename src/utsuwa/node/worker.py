@@ -246,8 +246,8 @@ class PodWorker:
                 else:
                     await self._bind()
                 failures = 0
-            except NotFoundError:
-                return  # the object is gone; we shall be told
+            except (NotFoundError, ConflictError):
+                return  # the object is gone, perhaps another has its name; we shall be told
             except ApiError as error:
                 failures += 1
                 delay = _WRITE_BACKOFF.delay(failures)
@@ -257,7 +257,10 @@ class PodWorker:
 
     async def _bind(self) -> None:
         """Node and port first, then at once the status: one commit for both."""
-        patch = bound(self._pod, self._site.node_name, self.port)
+        patch = {
+            **bound(self._pod, self._site.node_name, self.port),
+            "metadata": {"uid": self.uid},
+        }
         cluster = self._site.services.cluster
         await asyncio.gather(cluster.merge(POD, self._key, patch), self._put_status())
         self._bound = True
@@ -270,10 +273,9 @@ class PodWorker:
         if status == self._written:
             return
         self._written = status
+        patch = {"metadata": {"uid": self.uid}, "status": status}
         try:
-            await self._site.services.cluster.merge(
-                POD, self._key, {"status": status}, subresource="status"
-            )
+            await self._site.services.cluster.merge(POD, self._key, patch, subresource="status")
         except ApiError:
             self._written = {}
             raise

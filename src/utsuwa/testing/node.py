@@ -1,0 +1,186 @@
+"""A node without processes: a runtime, probes, images and drains that a test drives."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from utsuwa.kit.documents import Document
+from utsuwa.model.images import ImageNotFoundError
+from utsuwa.model.kinds import POD
+from utsuwa.node.images import Bundle
+from utsuwa.node.probes import Probe
+from utsuwa.node.runtime import Exit, Instance, Launch, LaunchError
+
+DIGEST = "sha256:" + "0" * 64
+
+
+class FakeInstance:
+    """A container that runs until :meth:`exit` or a signal that it does not ignore."""
+
+    def __init__(self, runtime: "FakeRuntime", launch: Launch, number: int) -> None:
+        self._runtime = runtime
+        self._gone: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+        self.launch = launch
+        self.number = number
+        self.signals: list[int] = []
+        self.ignores: set[int] = set()
+        self.commands: list[tuple[str, ...]] = []
+        self.execute_result: tuple[int, str] = (0, "")
+
+    def __repr__(self) -> str:
+        state = f"ended {self._gone.result()}" if self._gone.done() else "running"
+        return f"<FakeInstance {self.number} of {self.launch.container}: {state}>"
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended yet."""
+        return not self._gone.done()
+
+    async def record(self) -> Document:
+        """Its number: the fake runtime never forgets."""
+        return {"number": self.number, "boot": self._runtime.boot}
+
+    async def wait(self) -> Exit:
+        """Wait for its end."""
+        return await asyncio.shield(self._gone)
+
+    def exit(
+        self, code: int = 0, *, oom: bool = False, seen: bool = True, output: str = ""
+    ) -> None:
+        """End it from inside, with `output` as its last words."""
+        if output:
+            self.write(output)
+        if self.alive:
+            self._gone.set_result(Exit(code, oom=oom, seen=seen))
+
+    def write(self, output: str) -> None:
+        """Append to its log."""
+        self.launch.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.launch.log.open("a") as file:
+            file.write(output)
+
+    def signal(self, number: int) -> None:
+        """End by `number`, unless it ignores it."""
+        if self.alive:
+            self.signals.append(number)
+            if number not in self.ignores:
+                self._gone.set_result(Exit(128 + number, number))
+
+    async def kill(self) -> None:
+        """End it."""
+        if self.alive:
+            self._gone.set_result(Exit(137, 9))
+
+    async def execute(self, command: tuple[str, ...], seconds: float) -> tuple[int, str]:
+        """Answer :attr:`execute_result`."""
+        self.commands.append(command)
+        return self.execute_result
+
+
+class FakeRuntime:
+    """Starts :class:`FakeInstance` objects and remembers them.
+
+    `broken`: commands that cannot be started, with the reason. Mutable state: `instances`, all
+    that were ever started, in order.
+    """
+
+    def __init__(self) -> None:
+        self.instances: list[FakeInstance] = []
+        self.broken: dict[str, str] = {}
+        self.boot = "boot-1"
+        self.swept: list[str] = []
+
+    def __repr__(self) -> str:
+        return f"<FakeRuntime {len(self.running)} of {len(self.instances)} running>"
+
+    @property
+    def version(self) -> str:
+        """As a Node shows it."""
+        return "fake://1"
+
+    @property
+    def running(self) -> list[FakeInstance]:
+        """Those that have not ended."""
+        return [instance for instance in self.instances if instance.alive]
+
+    async def launch(self, launch: Launch) -> Instance:
+        """Start one. Raises LaunchError for a command in :attr:`broken`."""
+        if launch.command[0] in self.broken:
+            raise LaunchError(self.broken[launch.command[0]])
+        launch.log.parent.mkdir(parents=True, exist_ok=True)
+        launch.log.touch()
+        instance = FakeInstance(self, launch, len(self.instances))
+        self.instances.append(instance)
+        return instance
+
+    async def adopt(self, record: Document) -> Instance | None:
+        """The instance of that number, unless the machine was booted since."""
+        return self.instances[record["number"]] if record["boot"] == self.boot else None
+
+    async def sweep(self, uid: str) -> int:
+        """Kill all instances of a Pod."""
+        self.swept.append(uid)
+        left = [instance for instance in self.running if instance.launch.uid == uid]
+        for instance in left:
+            await instance.kill()
+        return len(left)
+
+
+@dataclass
+class FakeChecks:
+    """Probes that say what they are told: "" is good. `answers` by kind of probe."""
+
+    answers: dict[str, str] = field(default_factory=dict)
+    asked: list[Probe] = field(default_factory=list)
+
+    async def check(self, probe: Probe, instance: Instance) -> str:
+        """The answer for this kind of probe."""
+        self.asked.append(probe)
+        return self.answers.get(probe.kind, "")
+
+
+class FakeImages:
+    """Every reference in `known` is a bundle whose command is `["app"]`."""
+
+    def __init__(self, root: Path, *known: str, env: Mapping[str, str] | None = None) -> None:
+        self.known = set(known)
+        self._bundle = Bundle(DIGEST, root, ("app",), "command", dict(env or {}))
+
+    async def resolve(self, image: str) -> str:
+        """Raises ImageNotFoundError for an unknown one."""
+        if image not in self.known:
+            raise ImageNotFoundError(f"image {image!r} not found; utsuwa build DIR -t {image}")
+        return f"{image.partition(':')[0]}@{DIGEST}"
+
+    def bundle(self, name: str) -> Bundle:
+        """The one bundle."""
+        return self._bundle
+
+
+class FakeDrains:
+    """Requests that are left on Pods until :attr:`open` is set."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.open.set()
+        self.asked: list[tuple[str, str]] = []
+
+    async def drained(self, revision: str, uid: str) -> None:
+        """Waits for :attr:`open`."""
+        self.asked.append((revision, uid))
+        await self.open.wait()
+
+
+def a_pod(name: str = "web", image: str = "app:1", **container: Any) -> Document:
+    """A Pod with one serving container on port 8080; `container` are more of its members."""
+    serving = {
+        "name": "user-container",
+        "image": image,
+        "ports": [{"name": "user-port", "containerPort": 8080}],
+        **container,
+    }
+    pod = POD.document("default", name, spec={"containers": [serving]})
+    pod["metadata"]["labels"] = {"serving.knative.dev/revision": "hello-00001"}
+    return pod

@@ -1,0 +1,155 @@
+"""Every runtime keeps the same promises: the one with real processes, and the fake."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from utsuwa.kit.clock import SystemClock
+from utsuwa.node.process_runtime import ProcessRuntime
+from utsuwa.node.runtime import Instance, Launch, LaunchError, Runtime
+from utsuwa.testing.node import FakeInstance, FakeRuntime
+
+pytestmark = pytest.mark.slow
+
+SLEEPER = "trap 'exit 7' TERM; echo up; while :; do sleep 0.02; done"
+STUBBORN = "trap '' TERM; echo up; while :; do sleep 0.02; done"
+
+
+@dataclass
+class Case:
+    """A runtime, and how to make the container that a test needs."""
+
+    runtime: Runtime
+    directory: Path
+
+    def launch(self, script: str, uid: str = "uid-1", **members: str) -> Launch:
+        return Launch(
+            uid=uid,
+            container=members.get("container", "c"),
+            command=(members.get("command", "/bin/sh"), "-c", script),
+            env={"PATH": os.environ["PATH"]},
+            directory=self.directory,
+            log=self.directory / "logs" / f"{uid}.log",
+        )
+
+    async def start(self, script: str, uid: str = "uid-1") -> Instance:
+        instance = await self.runtime.launch(self.launch(script, uid))
+        if isinstance(instance, FakeInstance):
+            self._play(instance, script)
+        else:
+            await self._until_up(uid)
+        return instance
+
+    def _play(self, instance: FakeInstance, script: str) -> None:
+        if script == STUBBORN:
+            instance.ignores.add(signal.SIGTERM)
+        if script.startswith("exit"):
+            instance.exit(int(script.split()[1]))
+
+    async def _until_up(self, uid: str) -> None:
+        log = self.directory / "logs" / f"{uid}.log"
+        for _ in range(250):
+            if log.read_text():
+                return
+            await asyncio.sleep(0.02)
+
+
+Maker = Callable[[], Awaitable[Case]]
+
+
+@pytest.fixture(params=["process", "process without control groups", "fake"])
+async def case(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Case]:
+    if request.param == "fake":
+        yield Case(FakeRuntime(), tmp_path)
+        return
+    runtime = ProcessRuntime(
+        SystemClock(),
+        exits=tmp_path / "exits",
+        label=f"contract-{os.getpid()}",
+        cgroups=request.param == "process",
+    )
+    yield Case(runtime, tmp_path)
+    await runtime.sweep("uid-1")
+    runtime.close()
+
+
+async def test_a_container_that_runs_is_alive(case: Case) -> None:
+    """Until it ends, `alive` says so and `wait` waits."""
+    instance = await case.start(SLEEPER)
+    assert instance.alive
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await instance.wait()
+    await instance.kill()
+    assert not instance.alive
+
+
+async def test_the_exit_code_is_told_to_everyone_who_waits(case: Case) -> None:
+    """Any number of callers, also afterwards."""
+    instance = await case.start("exit 4")
+    first, second = await asyncio.gather(instance.wait(), instance.wait())
+    assert (first.code, second.code, (await instance.wait()).code) == (4, 4, 4)
+    assert first.reason == "Error"
+    assert first.seen
+
+
+async def test_kill_ends_what_ignores_sigterm(case: Case) -> None:
+    """Signal 9: exit code 137."""
+    instance = await case.start(STUBBORN)
+    instance.signal(signal.SIGTERM)
+    await asyncio.sleep(0.05)
+    assert instance.alive
+    await instance.kill()
+    ended = await instance.wait()
+    assert (ended.code, ended.signal) == (137, signal.SIGKILL)
+
+
+async def test_signals_after_the_end_are_harmless(case: Case) -> None:
+    """The pid may belong to somebody else by then."""
+    instance = await case.start("exit 0")
+    await instance.wait()
+    instance.signal(signal.SIGTERM)
+    await instance.kill()
+    assert (await instance.wait()).reason == "Completed"
+
+
+async def test_a_record_leads_back_to_the_container(case: Case) -> None:
+    """What another life of the agent does with what this one wrote down."""
+    instance = await case.start(SLEEPER)
+    found = await case.runtime.adopt(await instance.record())
+    assert found is not None
+    assert found.alive
+    await found.kill()
+    assert not (await instance.wait()).code == 0
+
+
+async def test_a_record_of_another_boot_leads_nowhere(case: Case) -> None:
+    """Pids begin anew with each boot."""
+    instance = await case.start(SLEEPER)
+    record = {**await instance.record(), "boot": "another"}
+    assert await case.runtime.adopt(record) is None
+    await instance.kill()
+
+
+async def test_a_sweep_finds_all_of_a_pod_and_nothing_else(case: Case) -> None:
+    """Also what nobody holds an instance of."""
+    mine = await case.start(SLEEPER)
+    other = await case.start(SLEEPER, uid="uid-2")
+    assert await case.runtime.sweep("uid-1") >= 1
+    await mine.wait()
+    assert not mine.alive
+    assert other.alive
+    await other.kill()
+
+
+async def test_a_command_that_cannot_be_executed_is_refused(case: Case) -> None:
+    """LaunchError names the command."""
+    if isinstance(case.runtime, FakeRuntime):
+        case.runtime.broken["/no/such"] = 'exec: "/no/such": executable file not found in $PATH'
+    with pytest.raises(LaunchError, match="/no/such"):
+        await case.runtime.launch(case.launch("", command="/no/such"))
