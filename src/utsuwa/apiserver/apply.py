@@ -126,18 +126,22 @@ def _owner(intent: Intent, paths: Paths) -> Owner:
 
 
 def _owners(document: Document) -> list[Owner]:
-    entries: list[Document] = dig(document, "metadata", "managedFields", default=[])
-    return [
-        Owner(
-            entry.get("manager", ""),
-            entry.get("operation", ""),
-            entry.get("apiVersion", ""),
-            entry.get("time", ""),
-            from_fields(entry.get("fieldsV1") or {}),
-            entry.get("subresource", ""),
-        )
-        for entry in entries
-    ]
+    entries = dig(document, "metadata", "managedFields", default=[])
+    found = [_read(entry) for entry in entries] if isinstance(entries, list) else []
+    return [owner for owner in found if owner is not None]
+
+
+def _read(entry: Any) -> Owner | None:
+    """An entry as an owner; None for what clients may write there but nobody can read."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("fieldsV1"), dict):
+        return None
+    members = ("manager", "operation", "apiVersion", "time")
+    try:
+        paths = from_fields(entry["fieldsV1"])
+    except ValueError:
+        return None
+    manager, operation, version, time = (str(entry.get(member, "")) for member in members)
+    return Owner(manager, operation, version, time, paths, str(entry.get("subresource", "")))
 
 
 def _with_owners(document: Document, owners: Iterable[Owner]) -> Document:

@@ -9,6 +9,7 @@ import binascii
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from utsuwa.apiserver.schemas import malformed
 from utsuwa.apiserver.status import invalid
 from utsuwa.cluster.errors import Cause
 from utsuwa.kit.documents import Document, dig
@@ -26,14 +27,16 @@ _REQUIRED, _INVALID = "FieldValueRequired", "FieldValueInvalid"
 _TYPES = {dict: "a map", list: "a list", str: "a text", bool: "a boolean", int: "a number"}
 
 
-def check(kind: Kind, document: Document) -> None:
-    """Refuse an object that breaks the rules of its kind.
+def check(kind: Kind, document: Document, subresource: str = "") -> None:
+    """Refuse an object that breaks the rules of its kind. Of its status only the types matter.
 
     Raises:
         InvalidError: with one cause for each field at fault.
     """
+    causes = malformed(kind, document)
     rule = _RULES.get(kind)
-    causes = tuple(rule(document)) if rule else ()
+    if not causes and rule is not None and subresource != "status":
+        causes = tuple(rule(document))
     if causes:
         raise invalid(kind, document["metadata"].get("name", ""), causes)
 

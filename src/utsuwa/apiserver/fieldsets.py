@@ -50,7 +50,11 @@ def to_fields(paths: Iterable[Path]) -> Document:
 
 
 def from_fields(fields: Document) -> Paths:
-    """The paths of a FieldsV1 tree; parents that are owned as such (`.`) included."""
+    """The paths of a FieldsV1 tree; parents that are owned as such (`.`) included.
+
+    Raises:
+        ValueError: a key is none that FieldsV1 knows.
+    """
     return frozenset(_leaves_of(fields, ()))
 
 
@@ -118,7 +122,18 @@ def _leaves_of(fields: Document, path: Path) -> Iterator[Path]:
         yield path
         return
     for key, inner in fields.items():
+        _check_key(key)
         yield from _leaves_of(inner if isinstance(inner, dict) else {}, (*path, key))
+
+
+def _check_key(key: str) -> None:
+    if key.startswith("k:"):
+        if not isinstance(json.loads(key[2:]), dict):
+            raise ValueError(f"FieldsV1 key {key!r}: expected an object after k:")
+    elif key.startswith("v:"):
+        json.loads(key[2:])
+    elif key != "." and not key.startswith(("f:", "i:")):
+        raise ValueError(f"FieldsV1 key {key!r}: expected f:, k:, v:, i: or .")
 
 
 def _step(kind: Kind, value: Any, key: str, place: str) -> tuple[Any, str]:

@@ -35,7 +35,7 @@ def identified(target: Target, document: Document) -> Document:
     for member in ("labels", "annotations"):
         _check_texts(member, metadata)
     if kind.namespaced:
-        if metadata.get("namespace") not in {None, "", target.namespace}:
+        if metadata.get("namespace") not in (None, "", target.namespace):
             raise bad_request(
                 "the namespace of the provided object does not match the namespace sent on the "
                 f"request: expected {target.namespace!r}, found {metadata['namespace']!r}"
@@ -44,7 +44,7 @@ def identified(target: Target, document: Document) -> Document:
     else:
         metadata.pop("namespace", None)
     if target.name:
-        if metadata.get("name") not in {None, "", target.name}:
+        if metadata.get("name") not in (None, "", target.name):
             raise bad_request(
                 f"the name of the object ({metadata['name']}) does not match the name on the URL "
                 f"({target.name})"
@@ -104,7 +104,7 @@ def field_validation(call: Call, unknown: Iterable[str], twice: Iterable[str]) -
 
 def _check_member(document: Document, member: str, expected: str) -> None:
     found = document.get(member)
-    if found not in {None, ""} and found != expected:
+    if found not in (None, "", expected):
         raise bad_request(
             f"the {member} in the data ({found}) does not match the expected {member} ({expected})"
         )

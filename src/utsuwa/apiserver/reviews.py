@@ -14,7 +14,7 @@ def answer(kind: str, document: Document, user: User, authorizer: Authorizer) ->
     Raises:
         BadRequestError: the question cannot be understood.
     """
-    if document.get("kind") not in {None, "", kind}:
+    if document.get("kind") not in (None, "", kind):
         raise bad_request(f"expected a {kind} in the body, found a {document['kind']}")
     status = _ANSWERS[kind](document, user, authorizer)
     group = "authentication" if kind == "SelfSubjectReview" else "authorization"

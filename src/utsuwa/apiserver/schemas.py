@@ -6,6 +6,7 @@ people write them; what lies deeper is open, and survives.
 
 from collections.abc import Mapping
 
+from utsuwa.cluster.errors import Cause
 from utsuwa.kit.documents import Document
 from utsuwa.model.kinds import (
     CONFIG_MAP,
@@ -18,7 +19,15 @@ from utsuwa.model.kinds import (
     SERVICE_ACCOUNT,
     Kind,
 )
-from utsuwa.model.schema import METADATA, SCHEMAS, Node, Type, open_api, unknown_fields
+from utsuwa.model.schema import (
+    METADATA,
+    SCHEMAS,
+    Node,
+    Type,
+    faults,
+    open_api,
+    unknown_fields,
+)
 from utsuwa.model.schema.node import array, mapping, obj
 
 _ANY = Node(Type.ANY)
@@ -134,6 +143,14 @@ def tree_of(kind: Kind) -> Node:
 def unknown(kind: Kind, document: Document) -> list[str]:
     """The paths in `document` that its kind does not know, in the order of the document."""
     return unknown_fields(document, tree_of(kind))
+
+
+def malformed(kind: Kind, document: Document) -> tuple[Cause, ...]:
+    """Members of the wrong type. Of the Knative kinds admission looks after it."""
+    if kind in SCHEMAS:
+        return ()
+    found = faults(document, tree_of(kind))
+    return tuple(Cause(fault.message, fault.field, fault.reason) for fault in found)
 
 
 def open_api_of(kind: Kind) -> Document:

@@ -39,7 +39,7 @@ def _merge_map(kind: Kind, path: str, target: Document, patch: Document) -> Docu
     if directive == "replace":
         whole: Document = _clean({key: v for key, v in patch.items() if key != _DIRECTIVE})
         return whole
-    if directive not in {None, "merge"}:
+    if directive not in (None, "merge"):
         raise bad_request(f"{path or 'patch'}: unknown directive $patch: {directive!r}")
     result = dict(target)
     retained = patch.get(_RETAIN)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from utsuwa.apiserver.columns import columns_of
+from utsuwa.apiserver.columns import Column, columns_of
+from utsuwa.apiserver.columns.cells import UNKNOWN
 from utsuwa.apiserver.negotiation import Form, Wanted
 from utsuwa.kit.documents import Document
 from utsuwa.model.kinds import Kind
@@ -76,10 +77,9 @@ class Shape:
 
     def _table(self, documents: Sequence[Document], metadata: Document, now: float) -> Document:
         columns = columns_of(self.kind)
-        cells = [column.cell for column in columns]
         rows = []
         for document in documents:
-            row: dict[str, Any] = {"cells": [cell(document, now) for cell in cells]}
+            row: dict[str, Any] = {"cells": [_cell(column, document, now) for column in columns]}
             if self.include == "Object":
                 row["object"] = document
             elif self.include != "None":
@@ -99,3 +99,11 @@ class Shape:
             "apiVersion": f"meta.k8s.io/{self.wanted.version}",
             "metadata": document.get("metadata", {}),
         }
+
+
+def _cell(column: Column, document: Document, now: float) -> Any:
+    """A cell; one that a malformed status does not yield must not hide all other objects."""
+    try:
+        return column.cell(document, now)
+    except (TypeError, ValueError, AttributeError, KeyError, IndexError):
+        return UNKNOWN

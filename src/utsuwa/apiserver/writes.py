@@ -211,9 +211,9 @@ class Writes:
     ) -> tuple[Document, tuple[str, ...]]:
         """The object as it may be stored, and warnings. Raises what refuses it."""
         kind, sub = call.target.kind, call.target.subresource
+        core_rules.check(kind, new, sub)
         if sub != "status":
             incoming.check_labels(kind, new)
-            core_rules.check(kind, new)
             new = defaulted(kind, new, old)
         return self._admission(Review(kind, operation, new, old, call.user, sub, call.dry_run))
 
