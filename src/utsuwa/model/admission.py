@@ -11,7 +11,7 @@ from typing import Any, Literal
 from utsuwa.kit.documents import Document
 from utsuwa.model import kinds
 from utsuwa.model.config_maps import config_map_fault
-from utsuwa.model.defaults import default
+from utsuwa.model.defaults import default, default_over
 from utsuwa.model.kinds import Kind
 from utsuwa.model.meta import annotations_of, name_of
 from utsuwa.model.normal_form import normal
@@ -91,7 +91,7 @@ def admit(request: Request, settings: Settings) -> Admitted:
     clean = replace(
         request,
         object=_conformed(request.object, schema, request.kind),
-        old=None if request.old is None else normal(prune(request.old, schema)),
+        old=None if request.old is None else prune(request.old, schema),
     )
     document, problems = _decided(clean, settings)
     refusals = tuple(problem for problem in problems if not problem.warning)
@@ -106,10 +106,10 @@ def admit(request: Request, settings: Settings) -> Admitted:
 def _decided(request: Request, settings: Settings) -> tuple[Document, list[Problem]]:
     """The document with defaults, and what is wrong with it."""
     operation: Literal["CREATE", "UPDATE"] = "CREATE" if request.old is None else "UPDATE"
-    document = default(
-        request.object, settings, operation=operation, old=request.old, user=request.user
-    )
     before = None if request.old is None else default(request.old, settings, operation=None)
+    document = default_over(
+        request.object, settings, operation=operation, before=before, user=request.user
+    )
     problems = validate(
         document,
         settings,

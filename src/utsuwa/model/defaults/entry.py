@@ -42,6 +42,19 @@ def default(
         old: what is stored now, for an UPDATE.
         user: who writes; recorded as creator and last modifier where the kind has these.
     """
+    before = None if old is None else default(old, settings, operation=None)
+    return default_over(document, settings, operation=operation, before=before, user=user)
+
+
+def default_over(
+    document: Document,
+    settings: Settings,
+    *,
+    operation: Operation | None,
+    before: Document | None,
+    user: str,
+) -> Document:
+    """As :func:`default`, where what is stored now has its defaults already (`before`)."""
     try:
         rule = _RULES.get(kind_of(document))
     except KeyError:
@@ -49,9 +62,6 @@ def default(
     if rule is None:
         return document
     fresh = normal(copy(document))
-    before = None
-    if old is not None:
-        before = default(old, settings, operation=None)
     rule(fresh, _Write(operation, before, user, settings))
     return fresh
 

@@ -4,56 +4,21 @@
 a key counts only where the present one is absent, unknown keys are ignored.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import TypeVar
 
 from utsuwa.kit.units import parse_duration, parse_quantity
+from utsuwa.model.go_values import parse_bool, parse_float, parse_int
 from utsuwa.model.quantities import canonical
 
 T = TypeVar("T")
 
-_TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
-_FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
-_INTEGER = re.compile(r"[+-]?[0-9]+")
-_FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-INT64 = (-(2**63), 2**63 - 1)
+_BOOLEAN = "expected true or false (or 1, 0, t, f)"
 
 
-def parse_bool(text: str) -> bool:
-    """A truth value as Go's ParseBool reads it.
-
-    Raises:
-        ValueError: anything else.
-    """
-    if text in _TRUE:
-        return True
-    if text in _FALSE:
-        return False
-    raise ValueError("expected true or false (or 1, 0, t, f)")
-
-
-def parse_int(text: str) -> int:
-    """A decimal 64-bit integer.
-
-    Raises:
-        ValueError: anything else.
-    """
-    if not _INTEGER.fullmatch(text) or not INT64[0] <= int(text) <= INT64[1]:
-        raise ValueError("expected an integer")
-    return int(text)
-
-
-def parse_float(text: str) -> float:
-    """A finite decimal number.
-
-    Raises:
-        ValueError: anything else.
-    """
-    if not _FLOAT.fullmatch(text):
-        raise ValueError("expected a number")
-    return float(text)
+def _int64(text: str) -> int:
+    return parse_int(text, 64)
 
 
 class Reader:
@@ -86,18 +51,18 @@ class Reader:
 
     def boolean(self, key: str, default: bool, *, older: str = "") -> bool:
         """A truth value."""
-        return self.convert(key, default, parse_bool, older=older)
+        return self.convert(key, default, parse_bool, older=older, expected=_BOOLEAN)
 
     def integer(self, key: str, default: int, *, low: int | None = None, older: str = "") -> int:
         """An integer, at least `low`."""
-        value = self.convert(key, default, parse_int, older=older)
+        value = self.convert(key, default, _int64, older=older, expected="expected an integer")
         if low is not None and value < low:
             raise self.fault(key, f"expected at least {low}")
         return value
 
     def number(self, key: str, default: float, *, low: float, high: float) -> float:
         """A number within [`low`, `high`]."""
-        value = self.convert(key, default, parse_float)
+        value = self.convert(key, default, parse_float, expected="expected a number")
         if not low <= value <= high:
             raise self.fault(key, f"expected a number from {low:g} to {high:g}")
         return value
@@ -124,8 +89,17 @@ class Reader:
             raise self.fault(key, f"expected one of {', '.join(allowed)}")
         return raw or default
 
-    def convert(self, key: str, default: T, convert: Callable[[str], T], *, older: str = "") -> T:
-        """Whatever `convert` makes of the text; its ValueError gets map and key added."""
+    def convert(
+        self,
+        key: str,
+        default: T,
+        convert: Callable[[str], T],
+        *,
+        older: str = "",
+        expected: str = "",
+    ) -> T:
+        """Whatever `convert` makes of the text; its ValueError gets map and key added, and says
+        `expected` where that is given."""
         raw = self.raw(key, older)
         if raw is None:
             return default
@@ -133,4 +107,4 @@ class Reader:
             return convert(raw)
         except ValueError as error:
             used = key if key in self._data else older
-            raise self.fault(used, str(error)) from error
+            raise self.fault(used, expected or str(error)) from error
