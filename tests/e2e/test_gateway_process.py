@@ -9,6 +9,7 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import websockets
@@ -67,7 +68,7 @@ class Gateway:
     def endpoint(self, port: int, uid: str = "pod-1", *, ready: bool = True) -> Endpoint:
         return Endpoint(uid, "127.0.0.1", port, ready=ready)
 
-    async def serve(self, *endpoints: Endpoint, **fields: int | float) -> None:
+    async def serve(self, *endpoints: Endpoint, **fields: Any) -> None:
         """Start control with a table, and the gateway; wait until it is in force."""
         self.control.snapshot = one_service(*endpoints, host=HOST, revision=REVISION, **fields)
         await self.control.start()

@@ -165,15 +165,15 @@ class Revision(Admission[Pod]):
         if pod is None:
             pod = Pod(self.core, self, endpoint.uid, endpoint.host, endpoint.port)
             self.pods[endpoint.uid] = pod
+        newly_ready = endpoint.ready and not pod.told_ready
         pod.told_ready = endpoint.ready
         if endpoint.draining:
             if not pod.draining:
                 self.retire(pod)
         elif pod.draining:
             pass  # it was given up; a pod does not come back
-        elif endpoint.ready and not pod.usable:
-            if fresh or not pod.proven:
-                self._trust(pod)
+        elif newly_ready:
+            self._trust(pod)  # but not again one that has refused us since
         elif fresh:
             self.prove(pod)
 
@@ -256,12 +256,14 @@ class OutOfStepError(Exception):
 class Table:
     """Applies control's messages to the core.
 
-    Mutable state: `epoch` and `version` in force (empty and 0 before the first snapshot).
+    Mutable state: `epoch` and `version` in force (empty and 0 before the first snapshot), and
+    `_incomplete`: hosts some of whose revisions have not been told yet.
     """
 
     def __init__(self, core: Core, prove: Prove) -> None:
         self._core = core
         self._prove = prove
+        self._incomplete: dict[str, HostTable] = {}
         self.epoch = ""
         self.version = 0
 
@@ -285,7 +287,7 @@ class Table:
             )
         self._put(message.hosts, message.revisions)
         for host in message.removed_hosts:
-            self._core.hosts.pop(host.encode(), None)
+            self._drop_host(host)
         self._remove(message.removed_revisions)
         self.version = message.version
 
@@ -293,9 +295,10 @@ class Table:
         core = self._core
         hosts = {entry.host.encode() for entry in snapshot.hosts}
         names = {entry.name for entry in snapshot.revisions}
+        self._incomplete.clear()
         self._put(snapshot.hosts, snapshot.revisions)
         for host in core.hosts.keys() - hosts:
-            del core.hosts[host]
+            self._drop_host(host.decode())
         self._remove(core.revisions.keys() - names)
 
     def _put(self, hosts: tuple[HostTable, ...], revisions: tuple[RevisionTable, ...]) -> None:
@@ -305,13 +308,25 @@ class Table:
             if revision is None:
                 revision = core.revisions[entry.name] = Revision(core, entry.name, self._prove)
             revision.update(entry)
-        for host_entry in hosts:
-            host = Host(host_entry, core.revisions)
-            if host.empty:
-                _log.warning("host has no revision to go to", host=host_entry.host)
-                core.hosts.pop(host_entry.host.encode(), None)
-            else:
-                core.hosts[host_entry.host.encode()] = host
+        for host_entry in (*self._incomplete.values(), *hosts):
+            self._put_host(host_entry)
+
+    def _put_host(self, entry: HostTable) -> None:
+        core = self._core
+        self._incomplete.pop(entry.host, None)
+        missing = [split.revision for split in entry.splits if split.revision not in core.revisions]
+        if missing:
+            _log.warning("host goes to unknown revisions", host=entry.host, revisions=missing)
+            self._incomplete[entry.host] = entry
+        host = Host(entry, core.revisions)
+        if host.empty:
+            core.hosts.pop(entry.host.encode(), None)
+        else:
+            core.hosts[entry.host.encode()] = host
+
+    def _drop_host(self, name: str) -> None:
+        self._incomplete.pop(name, None)
+        self._core.hosts.pop(name.encode(), None)
 
     def _remove(self, names: Iterable[str]) -> None:
         for name in list(names):

@@ -337,6 +337,22 @@ async def test_a_pod_too_slow_to_read_stops_the_client() -> None:
     assert client.reading
 
 
+async def test_an_answer_to_an_upload_that_was_stopped_lets_the_client_go_on() -> None:
+    """The pod answers without reading on: the client must not stay stopped."""
+    hop = await hop_to(POD)
+    client = await sent(hop, request("Content-Length: 4", line="POST / HTTP/1.1"))
+    (pod,) = hop.pods
+    client.feed(b"data")
+    pod.protocol.pause_writing()
+    assert not client.reading
+    pod.feed(OK)
+    assert client.reading
+    client.feed(GET)
+    await settle()
+    hop.pods[-1].feed(OK)
+    assert client.take() == OK + OK
+
+
 async def test_a_slow_clients_answer_leaves_the_pods_connection_readable() -> None:
     """The connection goes back to the pool: it must not stay stopped for the next client."""
     hop = await hop_to(POD)

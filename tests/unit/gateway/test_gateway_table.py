@@ -193,3 +193,22 @@ async def test_a_host_whose_revisions_are_unknown_is_not_there() -> None:
     nowhere = HostTable("hello.default.example.com", (Split("default/none"),))
     hop.table.apply(Delta(2, hosts=(nowhere,)))
     assert hop.core.hosts == {}
+
+
+async def test_a_host_is_there_once_its_revision_is() -> None:
+    hop = Hop()
+    hop.table.apply(one_service(READY))
+    hop.table.apply(Delta(2, hosts=(HostTable("b.example.com", (Split("default/b"),)),)))
+    assert b"b.example.com" not in hop.core.hosts
+    hop.table.apply(Delta(3, revisions=(RevisionTable(name="default/b", endpoints=(READY,)),)))
+    assert b"b.example.com" in hop.core.hosts
+
+
+async def test_a_pod_that_refused_us_must_prove_itself_whatever_control_repeats() -> None:
+    hop = Hop()
+    hop.network.refusing = {9001}
+    hop.table.apply(one_service(READY))
+    await sent(hop)
+    hop.table.apply(one_service(READY, version=2))
+    assert not hop.core.revisions[REVISION].pods["pod-1"].usable
+    await hop.tasks.close()

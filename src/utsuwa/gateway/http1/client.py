@@ -4,105 +4,55 @@ The connection itself is the request that waits in its revision's line and the e
 :class:`PodConnection` carries: nothing is made anew for a request.
 """
 
-import asyncio
 from math import inf
-from typing import TYPE_CHECKING, cast
 
-from utsuwa.gateway.accounting import CLIENT_LEFT, Usage
+from utsuwa.gateway.accounting import CLIENT_LEFT
 from utsuwa.gateway.admission import QueueFullError
-from utsuwa.gateway.answers import answer, unknown_host
-from utsuwa.gateway.core import Core
-from utsuwa.gateway.flow import pause, resume
+from utsuwa.gateway.answers import unknown_host
+from utsuwa.gateway.flow import pause
 from utsuwa.gateway.http1 import request
 from utsuwa.gateway.http1.chunked import ChunkedBody
+from utsuwa.gateway.http1.connection import (
+    ACTIVE,
+    CLOSED,
+    DISCARD,
+    IDLE,
+    LINGER,
+    TUNNEL,
+    WAITING,
+    Connection,
+)
 from utsuwa.gateway.http1.errors import BadMessageError
 from utsuwa.gateway.http1.fields import CHUNKED, UNTIL_CLOSE
-from utsuwa.gateway.http1.request import MAX_HEAD, Peer, RequestHead
+from utsuwa.gateway.http1.request import MAX_HEAD
 from utsuwa.gateway.http1.response import ResponseHead, with_connection, without_chunks
 from utsuwa.gateway.upstream import Pod, PodConnection
 
-if TYPE_CHECKING:
-    from utsuwa.gateway.table import Revision
-
-_IDLE, _WAITING, _ACTIVE, _TUNNEL, _DISCARD, _LINGER, _CLOSED = range(7)
-_STATES = ("idle", "waiting", "active", "tunnel", "discard", "linger", "closed")
 _REMEMBER = 2048
 """Longest head in bytes that is kept to be recognised when it comes again."""
 
 
-class ClientConnection(asyncio.Protocol):
-    """One client over HTTP/1.1 or 1.0.
+class ClientConnection(Connection):
+    """One client over HTTP/1.1 or 1.0: its requests, and the answers that pass to it.
 
-    Mutable state, all changed on the loop:
-
-    * `_state`: idle (between requests, `_buffer` holds the beginning of a head), waiting (for a
-      slot or a connection), active (on a pod), tunnel (after 101), discard (the rest of a body
-      whose answer is out), linger (we have said our last word), closed;
-    * `_body_left` / `_body_chunks`: what of the request's body is still to come;
-    * `_replay`: what the pod was or will be sent, as long as it can be sent again;
-    * `_buffer`: bytes of later requests while one is under way.
+    For the state, see :class:`Connection`.
     """
 
-    __slots__ = (
-        "_arrival", "_body_chunks", "_body_left", "_buffer", "_decode", "_eof", "_keep",
-        "_last_write", "_raw", "_read_paused", "_reading", "_replay", "_retried", "_revision", "_state",
-        "_status", "_usage", "_write_paused", "backend", "core", "deadline", "head", "peer",
-        "plain", "transport", "upstream",
-    )  # fmt: skip
-
-    transport: asyncio.Transport
-    head: RequestHead
-    peer: Peer
-    _usage: Usage
-    _revision: "Revision"
-
-    def __init__(self, core: Core) -> None:
-        self.core = core
-        self.deadline = inf
-        self.plain = False
-        self.upstream: PodConnection | None = None
-        self.backend: Pod | None = None
-        self._state = _IDLE
-        self._buffer = b""
-        self._raw = b""
-        self._body_left = 0
-        self._body_chunks: ChunkedBody | None = None
-        self._replay: bytes | None = None
-        self._arrival = 0.0
-        self._last_write = 0.0
-        self._status = 0
-        self._retried = False
-        self._keep = not core.draining
-        self._eof = False
-        self._decode = False
-        self._reading = False
-        self._read_paused = False
-        self._write_paused = False
-
-    def __repr__(self) -> str:
-        return f"<ClientConnection {_STATES[self._state]} backend={self.backend}>"
+    __slots__ = ()
 
     # --- from the client ------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client connected."""
-        self.transport = cast("asyncio.Transport", transport)  # uvloop's are none by class
-        peer = transport.get_extra_info("peername")
-        self.peer = Peer(str(peer[0]) if peer else "unknown")
-        self.core.connections.add(self)
-        self.deadline = self.core.monotonic() + self.core.limits.header_timeout
-
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
-        if self._state == _IDLE:
+        if self._state == IDLE:
             if self._buffer:
                 data = self._buffer + data
                 self._buffer = b""
             self._read_heads(data)
-        elif self._state == _TUNNEL:
+        elif self._state == TUNNEL:
             if self.upstream is not None:
                 self.upstream.transport.write(data)
-        elif self._state == _LINGER:
+        elif self._state == LINGER:
             pass
         elif self._body_left:
             self._read_body(data)
@@ -112,7 +62,7 @@ class ClientConnection(asyncio.Protocol):
     def _read_heads(self, data: bytes) -> None:
         """Take the first request of `data`; the others (pipelining) follow when it is answered."""
         self._reading = True
-        while data and self._state == _IDLE:
+        while data and self._state == IDLE:
             end = data.find(b"\r\n\r\n") + 4
             if end == 3 or end > MAX_HEAD:
                 self._incomplete(data)
@@ -157,7 +107,7 @@ class ClientConnection(asyncio.Protocol):
         self._body_left = head.length
         if head.length or end != len(data):
             self._first_body(data, end)
-            if self._state != _IDLE:
+            if self._state != IDLE:
                 return
         host = core.hosts.get(head.host)
         if host is None:
@@ -173,7 +123,7 @@ class ClientConnection(asyncio.Protocol):
         self.deadline = now + revision.patience
         if revision.set_fields:
             self._set_fields(host.fields_of(revision))
-        self._state = _WAITING
+        self._state = WAITING
         try:
             pod = revision.arrive(self)
         except QueueFullError:
@@ -213,7 +163,7 @@ class ClientConnection(asyncio.Protocol):
                 self._hold(data[end:])
                 data = data[:end]
             self.plain = self.head.plain and self._keep and self._status == 0
-        if self._state == _DISCARD:
+        if self._state == DISCARD:
             if end >= 0:
                 self.deadline = inf
                 self._next()
@@ -247,37 +197,25 @@ class ClientConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client sends no more: it left, unless it had announced its last request."""
         self._eof = True
-        if self._state == _TUNNEL and self.upstream is not None:
+        if self._state == TUNNEL and self.upstream is not None:
             if self.upstream.transport.can_write_eof():
                 self.upstream.transport.write_eof()
             return True
-        under_way = self._state in {_WAITING, _ACTIVE}
+        under_way = self._state in {WAITING, ACTIVE}
         return under_way and not self._body_left and not (self.head.keep_alive and self._keep)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""
         self.core.connections.discard(self)
         self.deadline = inf
-        state, self._state = self._state, _CLOSED
-        if state == _TUNNEL:
+        state, self._state = self._state, CLOSED
+        if state == TUNNEL:
             if self.upstream is not None:
                 self.upstream.finish()
                 self.upstream = None
             self._end(101)
-        elif state in {_WAITING, _ACTIVE}:
+        elif state in {WAITING, ACTIVE}:
             self._end(CLIENT_LEFT)
-
-    def pause_writing(self) -> None:
-        """The client reads too slowly."""
-        self._write_paused = True
-        if self.upstream is not None:
-            pause(self.upstream.transport)
-
-    def resume_writing(self) -> None:
-        """The client reads again."""
-        self._write_paused = False
-        if self.upstream is not None:
-            resume(self.upstream.transport)
 
     # --- from admission -------------------------------------------------------------------------
 
@@ -296,7 +234,7 @@ class ClientConnection(asyncio.Protocol):
     def connected(self, upstream: PodConnection) -> None:
         """Send the request."""
         self.upstream = upstream
-        self._state = _ACTIVE
+        self._state = ACTIVE
         data = self._replay
         assert data is not None
         if len(data) > self.core.limits.replay:
@@ -318,7 +256,7 @@ class ClientConnection(asyncio.Protocol):
         self.upstream = None  # before the write, which may ask it to pause
         self.transport.write(data)
         self._end(status)
-        if self._buffer or not self._keep:
+        if self._buffer or not self._keep or self._read_paused:
             self._next()
 
     def response_head(self, head: ResponseHead) -> None:
@@ -367,7 +305,7 @@ class ClientConnection(asyncio.Protocol):
 
     def switched(self, head: ResponseHead, rest: bytes) -> None:
         """101: from now on bytes pass both ways, and what the client sent ahead goes first."""
-        self._state = _TUNNEL
+        self._state = TUNNEL
         self._status = 101
         self._write(head.out + rest)
         ahead, self._buffer = self._buffer, b""
@@ -390,20 +328,20 @@ class ClientConnection(asyncio.Protocol):
         """The pod's connection broke: send the request again where that is safe, else say so."""
         backend = self.backend
         self.upstream = None
-        if self._state == _TUNNEL:
+        if self._state == TUNNEL:
             self.transport.close()
             return
         if begun or backend is None:
             self._status = self._status or 502
             self._end(502)
-            self._state = _CLOSED
+            self._state = CLOSED
             self.transport.abort()  # a truncated answer must look truncated
             return
         safe = self.head.repeatable or self._body_left != 0
         if stale and safe and self._replay is not None and not self._retried:
             # On a fresh connection: the other warm ones may be as dead as this one was.
             self._retried = True
-            self._state = _WAITING
+            self._state = WAITING
             backend.dial(self)
             return
         self._reply(502, f"{reason} (revision {self._revision.name}); see `utsuwa logs`")
@@ -415,43 +353,6 @@ class ClientConnection(asyncio.Protocol):
     def resume_upload(self) -> None:
         """The pod reads again."""
         self._resume_reading()
-
-    # --- from the clock and the server ----------------------------------------------------------
-
-    def expired(self, now: float) -> None:
-        """A limit of time has passed: which one depends on what we are doing."""
-        if self._state in {_WAITING, _ACTIVE}:
-            started = self._status != 0
-            self.deadline = self._revision.deadline(
-                self._arrival,
-                last_write=self._last_write if started else self._arrival,
-                started=started,
-            )
-            if now < self.deadline:
-                return
-            if self._status:
-                self._end(504)
-                self._state = _CLOSED
-                self.transport.abort()
-            else:
-                self._reply(504, "request timeout")
-        elif self._state == _IDLE and self._buffer:
-            self._refuse(BadMessageError(408, "the request's head took too long"))
-        else:
-            self.transport.abort()
-
-    def retire(self) -> None:
-        """Take no further request; close as soon as nothing is under way."""
-        self._keep = False
-        self.plain = False
-        if self._state == _IDLE:
-            self.transport.close()
-
-    def abort(self) -> None:
-        """Close at once."""
-        self.transport.abort()
-
-    # --- the ends of a request ------------------------------------------------------------------
 
     def _write(self, data: bytes) -> None:
         self.transport.write(data)
@@ -469,95 +370,11 @@ class ClientConnection(asyncio.Protocol):
         if upstream is not None:
             upstream.detach()
         backend, self.backend = self.backend, None
-        if self._state != _CLOSED:
-            self._state = _IDLE
+        if self._state != CLOSED:
+            self._state = IDLE
         if backend is not None:
             if upstream is None:
                 backend.wanting.pop(self, None)
             self._revision.end(backend)
         else:
             self._revision.abandon(self)
-
-    def _detach_upstream(self) -> None:
-        if self._write_paused and self.upstream is not None:
-            resume(self.upstream.transport)
-        self.upstream = None
-
-    def _next(self) -> None:
-        """After an answer: the next request, or what is left to do before we close."""
-        if self._body_left:
-            if self._keep and self._skippable():
-                self._state = _DISCARD
-                self.deadline = self.core.monotonic() + self.core.limits.header_timeout
-                self._resume_reading()
-            else:
-                self._linger()
-        elif not self._keep or not self.head.keep_alive:
-            if self._buffer:
-                self._linger()
-            else:
-                self._state = _CLOSED
-                self.transport.close()
-        else:
-            self._state = _IDLE
-            self._resume_reading()
-            if self._buffer and not self._reading:
-                data, self._buffer = self._buffer, b""
-                self._read_heads(data)
-
-    def _skippable(self) -> bool:
-        """Whether what is still to come of the request's body can be read and dropped."""
-        return 0 <= self._body_left <= self.core.limits.discard and not (
-            self._body_left and self.head.expect
-        )
-
-    def _reply(self, status: int, text: str) -> None:
-        """Answer in the pod's stead."""
-        if self._state in {_WAITING, _ACTIVE}:
-            self._usage.platform_errors += 1
-            self._end(status)
-        else:
-            self.deadline = inf
-        head = self.head
-        self._keep = self._keep and head.keep_alive and self._skippable()
-        data = answer(status, text, close=not self._keep, head_only=head.head_only)
-        self.transport.write(data)
-        if not self._keep or self._buffer or self._body_left:
-            self._next()
-
-    def _refuse(self, error: BadMessageError) -> None:
-        """What came is no request: say so and close."""
-        self._buffer = b""
-        self._keep = False
-        self.transport.write(answer(error.status, error.text, close=True))
-        self._linger()
-
-    def _break_off(self, error: BadMessageError) -> None:
-        """The request's body is malformed: its pod must not take what came for the whole."""
-        if self._state in {_WAITING, _ACTIVE}:
-            self._end(400)
-        if self._status:
-            self._state = _CLOSED
-            self.transport.abort()
-        else:
-            self._refuse(error)
-
-    def _linger(self) -> None:
-        self._state = _LINGER
-        self._buffer = b""
-        self.deadline = self.core.monotonic() + self.core.limits.linger
-        self._resume_reading()
-        if self._eof or not self.transport.can_write_eof():
-            self.transport.close()
-        else:
-            self.transport.write_eof()
-
-    def _pause_reading(self) -> None:
-        if not self._read_paused:
-            self._read_paused = True
-            pause(self.transport)
-
-    def _resume_reading(self) -> None:
-        if self._read_paused:
-            self._read_paused = False
-            resume(self.transport)

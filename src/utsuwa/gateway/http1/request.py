@@ -6,6 +6,7 @@ Rules: RFC 9112 §3 and §6, `spec/dataplane.md` §2.
 """
 
 import re
+from functools import lru_cache
 
 import httptools
 
@@ -29,6 +30,9 @@ _CUT = frozenset({
     b"proxy-authenticate", b"te", b"upgrade", b"x-forwarded-for", b"knative-serving-revision",
     b"knative-serving-namespace", b"k-original-host",
 })  # fmt: skip
+_PROXY_FIELDS = frozenset(
+    {b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"forwarded", b"te"}
+)
 _KNOWN_OPTIONS = _CUT | {b"close"}
 _FIELDS = finder((
     "host", "connection", "content-length", "transfer-encoding", "expect", "upgrade",
@@ -40,17 +44,30 @@ _LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}) ([^ \x00-\x1f\x7f]+) HT
 _LINE_START = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}( |$)")
 _HOST = re.compile(rb"(\[[0-9a-f:.]+\]|[^\x00-\x20\"#%/:<>?@\[\\\]^`{|}\x7f-\xff]+)(?::[0-9]*)?")
 _REPEATABLE = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
+_NEW_LINES = (
+    b"\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b"
+    b"\r\nForwarded: for=%b;host=%b;proto=%b"
+)
+"""What a request without a proxy's fields gets."""
 
 
 class Peer:
     """A client's address in the forms that heads need; made once per connection."""
 
-    __slots__ = ("address", "node", "scheme")
+    __slots__ = ("address", "lines", "scheme")
 
     def __init__(self, address: str, scheme: str = "http") -> None:
         self.address = address.encode()
         self.scheme = scheme.encode()
-        self.node = forwarded_node(self.address)
+        shown = self.address.replace(b"%", b"%%")  # an IPv6 zone
+        node = forwarded_node(shown)
+        self.lines = _NEW_LINES % (shown, self.scheme, b"%b", node, b"%b", self.scheme)
+
+
+@lru_cache(4096)
+def peer_of(address: str) -> Peer:
+    """The peer at `address`; clients that come back share one."""
+    return Peer(address)
 
 
 class RequestHead:
@@ -122,24 +139,37 @@ def parse(raw: bytes, peer: Peer) -> RequestHead:
     lower = raw.lower()
     found, cuts = find(_FIELDS, raw, lower, _CUT)
     head.http11 = version != b"1.0"
+    if len(found) == 1 and b"host" in found and head.http11 and target.startswith(b"/"):
+        _simple(head, found[b"host"], target)
+        head.out = raw[:line_end] + peer.lines % (found[b"host"], found[b"host"]) + raw[line_end:]
+        return head
     length = length_of(found)
     if length == CHUNKED and not head.http11:
         raise BadMessageError(400, "Transfer-Encoding in an HTTP/1.0 request")
     head.length = length or 0
     options = found.get(b"connection", b"").lower()
     _semantics(head, found, options)
-    target, host_line = _host(head, found, target)
-    head.target = target
+    head.target, host_line = _host(head, found, target)
     if b"," in options or (options and options not in _KNOWN_OPTIONS):
         cuts += named_by_connection(options, lower, _KNOWN_OPTIONS)
     if host_line:
         cuts += [match.span() for match in re.finditer(rb"\r\nhost:[^\r]*", lower)]
-    first = b"%b %b HTTP/1.1%b" % (head.method, target, host_line)
+    first = b"%b %b HTTP/1.1%b" % (head.method, head.target, host_line)
     head.out = b"".join([first, *_additions(head, found, peer), *without(raw, cuts, line_end)])
-    head.plain = head.http11 and head.keep_alive and not (
-        head.head_only or head.upgrade or head.expect
-    )  # fmt: skip
+    head.plain = (
+        head.http11 and head.keep_alive and not (head.head_only or head.upgrade or head.expect)
+    )
     return head
+
+
+def _simple(head: RequestHead, host: bytes, target: bytes) -> None:
+    """A request that says nothing to a hop but its host."""
+    head.host = normal_host(host)
+    head.target = target
+    head.length = 0
+    head.keep_alive = True
+    head.upgrade = head.expect = False
+    head.plain = not head.head_only
 
 
 def _request_line(raw: bytes, line_end: int, head: RequestHead) -> tuple[bytes, bytes]:
@@ -197,6 +227,7 @@ def _host(head: RequestHead, found: Found, target: bytes) -> tuple[bytes, bytes]
     return origin, b"\r\nHost: " + authority
 
 
+@lru_cache(4096)
 def normal_host(value: bytes) -> bytes:
     """`value` of a Host field as tables key it: lower case, no port, no trailing dot.
 
@@ -216,6 +247,8 @@ def normal_host(value: bytes) -> bytes:
 
 
 def _additions(head: RequestHead, found: Found, peer: Peer) -> list[bytes]:
+    if head.http11 and not _PROXY_FIELDS & found.keys() and not head.upgrade:
+        return [peer.lines % (found[b"host"], found[b"host"])]
     earlier = found.get(b"x-forwarded-for")
     chain = earlier + b", " + peer.address if earlier else peer.address
     lines = [b"\r\nX-Forwarded-For: ", chain]

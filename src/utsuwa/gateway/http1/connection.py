@@ -1,0 +1,225 @@
+"""What a client's connection is between, and how what it does comes to an end.
+
+The other half, requests coming in and answers going out, is :mod:`client`.
+"""
+
+import asyncio
+from math import inf
+from typing import TYPE_CHECKING, cast
+
+from utsuwa.gateway.accounting import Usage
+from utsuwa.gateway.answers import answer
+from utsuwa.gateway.core import Core
+from utsuwa.gateway.flow import pause, resume
+from utsuwa.gateway.http1.errors import BadMessageError
+from utsuwa.gateway.http1.request import Peer, RequestHead, peer_of
+
+if TYPE_CHECKING:
+    from utsuwa.gateway.http1.chunked import ChunkedBody
+    from utsuwa.gateway.table import Revision
+    from utsuwa.gateway.upstream import Pod, PodConnection
+
+IDLE, WAITING, ACTIVE, TUNNEL, DISCARD, LINGER, CLOSED = range(7)
+_STATES = ("idle", "waiting", "active", "tunnel", "discard", "linger", "closed")
+
+
+class Connection(asyncio.Protocol):
+    """The state of a client's connection, and the ends of its requests.
+
+    Mutable state, all changed on the loop:
+
+    * `_state`: idle (between requests, `_buffer` holds the beginning of a head), waiting (for a
+      slot or a connection), active (on a pod), tunnel (after 101), discard (the rest of a body
+      whose answer is out), linger (we have said our last word), closed;
+    * `_body_left` / `_body_chunks`: what of the request's body is still to come;
+    * `_replay`: what the pod was or will be sent, as long as it can be sent again;
+    * `_buffer`: bytes of later requests while one is under way.
+    """
+
+    __slots__ = (
+        "_arrival", "_body_chunks", "_body_left", "_buffer", "_decode", "_eof", "_keep",
+        "_last_write", "_raw", "_read_paused", "_reading", "_replay", "_retried", "_revision", "_state",
+        "_status", "_usage", "_write_paused", "backend", "core", "deadline", "head", "peer",
+        "plain", "transport", "upstream",
+    )  # fmt: skip
+
+    transport: asyncio.Transport
+    head: RequestHead
+    peer: Peer
+    _usage: Usage
+    _revision: "Revision"
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.deadline = inf
+        self.plain = False
+        self.upstream: PodConnection | None = None
+        self.backend: Pod | None = None
+        self._state = IDLE
+        self._buffer = b""
+        self._raw = b""
+        self._body_left = 0
+        self._body_chunks: ChunkedBody | None = None
+        self._replay: bytes | None = None
+        self._arrival = 0.0
+        self._last_write = 0.0
+        self._status = 0
+        self._retried = False
+        self._keep = not core.draining
+        self._eof = False
+        self._decode = False
+        self._reading = False
+        self._read_paused = False
+        self._write_paused = False
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {_STATES[self._state]} backend={self.backend}>"
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client connected."""
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's are none by class
+        peer = transport.get_extra_info("peername")
+        self.peer = peer_of(str(peer[0]) if peer else "unknown")
+        self.core.connections.add(self)
+        self.deadline = self.core.monotonic() + self.core.limits.header_timeout
+
+    def pause_writing(self) -> None:
+        """The client reads too slowly."""
+        self._write_paused = True
+        if self.upstream is not None:
+            pause(self.upstream.transport)
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self._write_paused = False
+        if self.upstream is not None:
+            resume(self.upstream.transport)
+
+    def _end(self, status: int) -> None:
+        """The request is over: books, slot, connection."""
+        raise NotImplementedError
+
+    def _read_heads(self, data: bytes) -> None:
+        """Take the first request of `data`."""
+        raise NotImplementedError
+
+    # --- from the clock and the server ----------------------------------------------------------
+
+    def expired(self, now: float) -> None:
+        """A limit of time has passed: which one depends on what we are doing."""
+        if self._state in {WAITING, ACTIVE}:
+            started = self._status != 0
+            self.deadline = self._revision.deadline(
+                self._arrival,
+                last_write=self._last_write if started else self._arrival,
+                started=started,
+            )
+            if now < self.deadline:
+                return
+            if self._status:
+                self._end(504)
+                self._state = CLOSED
+                self.transport.abort()
+            else:
+                self._reply(504, "request timeout")
+        elif self._state == IDLE and self._buffer:
+            self._refuse(BadMessageError(408, "the request's head took too long"))
+        else:
+            self.transport.abort()
+
+    def retire(self) -> None:
+        """Take no further request; close as soon as nothing is under way."""
+        self._keep = False
+        self.plain = False
+        if self._state == IDLE:
+            self.transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self.transport.abort()
+
+    # --- the ends of a request ------------------------------------------------------------------
+
+    def _detach_upstream(self) -> None:
+        if self._write_paused and self.upstream is not None:
+            resume(self.upstream.transport)
+        self.upstream = None
+
+    def _next(self) -> None:
+        """After an answer: the next request, or what is left to do before we close."""
+        if self._body_left:
+            if self._keep and self._skippable():
+                self._state = DISCARD
+                self.deadline = self.core.monotonic() + self.core.limits.header_timeout
+                self._resume_reading()
+            else:
+                self._linger()
+        elif not self._keep or not self.head.keep_alive:
+            if self._buffer:
+                self._linger()
+            else:
+                self._state = CLOSED
+                self.transport.close()
+        else:
+            self._state = IDLE
+            self._resume_reading()
+            if self._buffer and not self._reading:
+                data, self._buffer = self._buffer, b""
+                self._read_heads(data)
+
+    def _skippable(self) -> bool:
+        """Whether what is still to come of the request's body can be read and dropped."""
+        return 0 <= self._body_left <= self.core.limits.discard and not (
+            self._body_left and self.head.expect
+        )
+
+    def _reply(self, status: int, text: str) -> None:
+        """Answer in the pod's stead."""
+        if self._state in {WAITING, ACTIVE}:
+            self._usage.platform_errors += 1
+            self._end(status)
+        else:
+            self.deadline = inf
+        head = self.head
+        self._keep = self._keep and head.keep_alive and self._skippable()
+        data = answer(status, text, close=not self._keep, head_only=head.head_only)
+        self.transport.write(data)
+        if not self._keep or self._buffer or self._body_left or self._read_paused:
+            self._next()
+
+    def _refuse(self, error: BadMessageError) -> None:
+        """What came is no request: say so and close."""
+        self._buffer = b""
+        self._keep = False
+        self.transport.write(answer(error.status, error.text, close=True))
+        self._linger()
+
+    def _break_off(self, error: BadMessageError) -> None:
+        """The request's body is malformed: its pod must not take what came for the whole."""
+        if self._state in {WAITING, ACTIVE}:
+            self._end(400)
+        if self._status:
+            self._state = CLOSED
+            self.transport.abort()
+        else:
+            self._refuse(error)
+
+    def _linger(self) -> None:
+        self._state = LINGER
+        self._buffer = b""
+        self.deadline = self.core.monotonic() + self.core.limits.linger
+        self._resume_reading()
+        if self._eof or not self.transport.can_write_eof():
+            self.transport.close()
+        else:
+            self.transport.write_eof()
+
+    def _pause_reading(self) -> None:
+        if not self._read_paused:
+            self._read_paused = True
+            pause(self.transport)
+
+    def _resume_reading(self) -> None:
+        if self._read_paused:
+            self._read_paused = False
+            resume(self.transport)
