@@ -1,0 +1,362 @@
+"""Route → placeholder Services and Ingress, row by row (`spec/reconcilers.md` §5)."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from utsuwa.cluster.errors import ForbiddenError
+from utsuwa.controllers.framework import Context, TerminalError
+from utsuwa.controllers.passes import NotOwnedError
+from utsuwa.controllers.route.controller import RouteReconciler
+from utsuwa.controllers.tracker import Tracker
+from utsuwa.kit.documents import Document, copy
+from utsuwa.model.kinds import CONFIGURATION, CORE_SERVICE, INGRESS, ROUTE
+from utsuwa.model.lifecycle import ingress as ingress_lifecycle
+from utsuwa.testing.serving_objects import (
+    a_service,
+    a_status,
+    crashes,
+    put_configuration,
+    put_revision,
+    put_route,
+    works,
+)
+from utsuwa.testing.tables import Failure, Row, Stage, check
+
+pytestmark = pytest.mark.looptime
+
+DOMAIN = {"config-domain": {"example.com": ""}}
+CREATED = "Normal Created"
+NOT_CONFIGURED = "Unknown(IngressNotConfigured)"
+TLS_OFF = "True(TLSNotEnabled)"
+TAGGED: Document = {
+    "revisionName": "hello-00001",
+    "percent": 0,
+    "latestRevision": False,
+    "tag": "v1",
+}
+LATEST: Document = {"latestRevision": True, "percent": 100}
+
+
+def make(context: Context, stage: Stage) -> RouteReconciler:
+    return RouteReconciler(context, Tracker(), 80)
+
+
+def told(traffic: str, certificate: str, ingress: str, ready: str) -> str:
+    return (
+        f"status Route hello AllTrafficAssigned={traffic} CertificateProvisioned={certificate} "
+        f"IngressReady={ingress} Ready={ready}"
+    )
+
+
+async def routed(stage: Stage, *traffic: Document, label: str = "") -> Document:
+    """A ready Configuration and Revision, and a Route that has never been looked at."""
+    service = a_service(traffic=traffic or (LATEST,))
+    if label:
+        service["metadata"]["labels"] = {"networking.knative.dev/visibility": label}
+    service = await stage.put(service)
+    configuration = await put_configuration(
+        stage, service, created="hello-00001", ready="hello-00001"
+    )
+    await put_revision(stage, configuration, works)
+    return await put_route(stage, service)
+
+
+async def ready_revision(stage: Stage) -> None:
+    await routed(stage)
+
+
+async def tagged(stage: Stage) -> None:
+    await routed(stage, LATEST, TAGGED)
+
+
+async def cluster_local(stage: Stage) -> None:
+    await routed(stage, label="cluster-local")
+
+
+async def no_configuration(stage: Stage) -> None:
+    await put_route(stage, await stage.put(a_service()))
+
+
+async def configuration_waits(stage: Stage) -> None:
+    service = await stage.put(a_service())
+    await put_configuration(stage, service, created="hello-00001")
+    await put_route(stage, service)
+
+
+async def configuration_failed(stage: Stage) -> None:
+    service = await stage.put(a_service())
+    configuration = await put_configuration(
+        stage, service, created="hello-00001", failed="no database"
+    )
+    await put_revision(stage, configuration, crashes)
+    await put_route(stage, service)
+
+
+async def someone_elses_revision(stage: Stage) -> None:
+    other = await stage.put(a_service("other"))
+    await put_revision(stage, await put_configuration(stage, other), works)
+    pinned = {"revisionName": "other-00001", "latestRevision": False, "percent": 100}
+    service = await stage.put(a_service(traffic=(pinned,)))
+    await put_route(stage, service)
+
+
+def after_one_pass(
+    *marks: Callable[[Document], None], route: Callable[[Stage], Awaitable[object]] = ready_revision
+) -> Callable[[Stage], Awaitable[None]]:
+    """What the first pass leaves, its Ingress with a status of `marks`."""
+
+    async def given(stage: Stage) -> None:
+        outcome = await check(
+            Row("first", route, writes=FIRST, events=FIRST_EVENTS, settings=DOMAIN), make
+        )
+        await route(stage)
+        for line in FIRST[:2]:
+            await stage.put(_owned(outcome.objects[line], await stage.get(ROUTE, "hello")))
+        stored = await stage.get(INGRESS, "hello")
+        status = a_status(ingress_lifecycle.CONDITIONS, stored, *marks)
+        await stage.cluster.update_status({**stored, "status": status})
+
+    return given
+
+
+def _owned(document: Document, route: Document) -> Document:
+    document["metadata"]["ownerReferences"][0]["uid"] = route["metadata"]["uid"]
+    return document
+
+
+def acknowledged(status: Document) -> None:
+    ingress_lifecycle.mark_network_configured(status)
+    balancer = {"domainInternal": "gateway.example"}
+    ingress_lifecycle.mark_load_balancer_ready(status, [balancer], [balancer])
+
+
+def acknowledged_at_address(status: Document) -> None:
+    ingress_lifecycle.mark_network_configured(status)
+    balancer = {"ip": "127.0.0.1"}
+    ingress_lifecycle.mark_load_balancer_ready(status, [balancer], [balancer])
+
+
+async def foreign_service(stage: Stage) -> None:
+    await routed(stage)
+    await stage.put(CORE_SERVICE.document("default", "hello", spec={"ports": [{"port": 80}]}))
+
+
+async def forgotten_tag(stage: Stage) -> None:
+    route = await routed(stage)
+    service = CORE_SERVICE.document("default", "v1-hello", spec={"ports": [{"port": 80}]})
+    service["metadata"]["ownerReferences"] = [
+        {
+            "apiVersion": "serving.knative.dev/v1",
+            "kind": "Route",
+            "name": "hello",
+            "uid": route["metadata"]["uid"],
+            "controller": True,
+        }
+    ]
+    await stage.put(service)
+
+
+async def impossible_option(stage: Stage) -> None:
+    route = copy(await routed(stage))
+    route["metadata"]["annotations"]["networking.knative.dev/http-protocol"] = "sometimes"
+    await stage.cluster.update(route)
+
+
+FIRST = [
+    "create Service hello",
+    "create Ingress hello",
+    told("True", TLS_OFF, NOT_CONFIGURED, NOT_CONFIGURED),
+]
+FIRST_EVENTS = [CREATED, CREATED]
+
+ROWS = [
+    Row(
+        "a ready Revision is served: names held, Ingress made, waiting for the gateway",
+        ready_revision,
+        writes=FIRST,
+        events=FIRST_EVENTS,
+        settings=DOMAIN,
+    ),
+    Row(
+        "each tag gets a placeholder Service of its own",
+        tagged,
+        writes=["create Service hello", "create Service v1-hello", *FIRST[1:]],
+        events=[CREATED, *FIRST_EVENTS],
+        settings=DOMAIN,
+    ),
+    Row(
+        "an Ingress that is ready makes the Route ready and leads the placeholder to the gateway",
+        after_one_pass(acknowledged),
+        writes=["update Service hello", told("True", TLS_OFF, "True", "True")],
+        settings=DOMAIN,
+    ),
+    Row(
+        "a gateway known by address gets a headless placeholder with Endpoints",
+        after_one_pass(acknowledged_at_address),
+        writes=[
+            "update Service hello",
+            "create Endpoints hello",
+            told("True", TLS_OFF, "True", "True"),
+        ],
+        settings=DOMAIN,
+    ),
+    Row(
+        "an Ingress that waits makes the Route wait for the same reason",
+        after_one_pass(lambda status: ingress_lifecycle.mark_network_pending(status, "busy")),
+        writes=[
+            told("True", TLS_OFF, "Unknown(Uninitialized)", "Unknown(Uninitialized)"),
+        ],
+        settings=DOMAIN,
+    ),
+    Row(
+        "a Configuration that does not exist is definite",
+        no_configuration,
+        writes=[
+            told(
+                "False(ConfigurationMissing)",
+                "Unknown",
+                NOT_CONFIGURED,
+                "False(ConfigurationMissing)",
+            )
+        ],
+    ),
+    Row(
+        "a Configuration without a ready Revision may still get one",
+        configuration_waits,
+        writes=[
+            told("Unknown(RevisionMissing)", "Unknown", NOT_CONFIGURED, "Unknown(RevisionMissing)")
+        ],
+    ),
+    Row(
+        "a Configuration that failed before is definite",
+        configuration_failed,
+        writes=[
+            told("False(RevisionMissing)", "Unknown", NOT_CONFIGURED, "False(RevisionMissing)")
+        ],
+    ),
+    Row(
+        "a Revision of another Service is refused",
+        someone_elses_revision,
+        writes=[
+            told("False(RevisionNotOwned)", "Unknown", NOT_CONFIGURED, "False(RevisionNotOwned)")
+        ],
+    ),
+    Row(
+        "a domain template without a host is told as the operator's error",
+        ready_revision,
+        writes=[told("False(ErrorConfig)", "Unknown", NOT_CONFIGURED, "False(ErrorConfig)")],
+        settings={
+            **DOMAIN,
+            "config-network": {
+                "domain-template": '{{.Name}}.{{index .Annotations "sub"}}.{{.Domain}}'
+            },
+        },
+    ),
+    Row(
+        "a core Service of the name under another owner stops the pass",
+        foreign_service,
+        writes=[told("True", "Unknown", "False(NotOwned)", "False(NotOwned)")],
+        events=["Warning InternalError"],
+        raises=NotOwnedError,
+        settings=DOMAIN,
+    ),
+    Row(
+        "the placeholder of a tag that is no more goes",
+        forgotten_tag,
+        writes=[
+            "create Service hello",
+            "delete Service v1-hello",
+            "delete Endpoints v1-hello",
+            *FIRST[1:],
+        ],
+        events=FIRST_EVENTS,
+        settings=DOMAIN,
+    ),
+    Row(
+        "an HTTP option that does not exist is told and not tried again",
+        impossible_option,
+        writes=["create Service hello", told("True", TLS_OFF, NOT_CONFIGURED, NOT_CONFIGURED)],
+        events=[CREATED, "Warning InternalError"],
+        raises=TerminalError,
+        settings=DOMAIN,
+    ),
+    Row(
+        "an Ingress that the cluster refuses is told by an event",
+        ready_revision,
+        writes=FIRST,
+        events=[CREATED, "Warning CreationFailed", "Warning InternalError"],
+        failures=(Failure("create", INGRESS, ForbiddenError("no")),),
+        raises=ForbiddenError,
+        settings=DOMAIN,
+    ),
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.rule)
+async def test_route_rows(row: Row) -> None:
+    await check(row, make)
+
+
+async def test_the_ingress_splits_and_names_as_the_original_does() -> None:
+    """`spec/reconcilers.md` §5.6."""
+    outcome = await check(ROWS[1], make)
+    ingress = outcome.objects["create Ingress hello"]
+    rules = ingress["spec"]["rules"]
+    assert [(rule["visibility"], rule["hosts"]) for rule in rules] == [
+        ("ClusterLocal", ["hello.default", "hello.default.svc", "hello.default.svc.cluster.local"]),
+        ("ExternalIP", ["hello.default.example.com"]),
+        (
+            "ClusterLocal",
+            ["v1-hello.default", "v1-hello.default.svc", "v1-hello.default.svc.cluster.local"],
+        ),
+        ("ExternalIP", ["v1-hello.default.example.com"]),
+    ]
+    assert rules[1]["http"]["paths"][0]["splits"] == [
+        {
+            "serviceName": "hello-00001",
+            "serviceNamespace": "default",
+            "servicePort": 80,
+            "percent": 100,
+            "appendHeaders": {
+                "Knative-Serving-Revision": "hello-00001",
+                "Knative-Serving-Namespace": "default",
+            },
+        }
+    ]
+    annotations = ingress["metadata"]["annotations"]
+    assert annotations["networking.internal.knative.dev/tag-to-host"] == (
+        '{"v1":["v1-hello.default.svc.cluster.local","v1-hello.default.example.com"]}'
+    )
+    assert annotations["networking.internal.knative.dev/rollout"] == (
+        '{"configurations":[{"configurationName":"hello","percent":100,'
+        '"revisions":[{"revisionName":"hello-00001","percent":100}],"stepParams":{}}]}'
+    )
+
+
+async def test_a_cluster_local_route_has_one_url_for_all() -> None:
+    """`spec/reconcilers.md` §5.4: status.url equals status.address.url, and no external rule."""
+    row = Row("local", cluster_local, writes=FIRST, events=FIRST_EVENTS, settings=DOMAIN)
+    outcome = await check(row, make)
+    status = outcome.objects["status Route hello"]["status"]
+    assert status["url"] == status["address"]["url"] == "http://hello.default.svc.cluster.local"
+    rules = outcome.objects["create Ingress hello"]["spec"]["rules"]
+    assert [rule["visibility"] for rule in rules] == ["ClusterLocal"]
+
+
+async def test_the_url_is_known_before_traffic_is() -> None:
+    """`spec/reconcilers.md` §5.1: the URL is set even when traffic is bad."""
+    row = next(row for row in ROWS if row.given is configuration_waits)
+    outcome = await check(row, make)
+    status = outcome.objects["status Route hello"]["status"]
+    assert status["url"] == "http://hello.default.svc.cluster.local"
+    assert "traffic" not in status
+
+
+async def test_a_route_follows_what_it_refers_to_even_if_missing() -> None:
+    """A Configuration that appears later is seen through the tracker."""
+    tracker = Tracker()
+    row = next(row for row in ROWS if row.given is no_configuration)
+    await check(row, lambda context, stage: RouteReconciler(context, tracker, 80))
+    appeared = CONFIGURATION.document("default", "hello")
+    assert [key.name for key in tracker.followers_of(appeared)] == ["hello"]
