@@ -343,3 +343,11 @@ async def test_a_malformed_object_is_refused_with_its_field(kubectl: Kubectl) ->
     ran = await kubectl("create", "-f", "-", stdin=broken)
     assert ran.code == 1
     assert 'The Deployment "web" is invalid: spec.template.metadata.labels' in ran.err
+
+
+async def test_a_malformed_name_is_refused_by_kind(kubectl: Kubectl) -> None:
+    """422 names the kind, as in `The ConfigMap "A" is invalid`."""
+    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: A_B}\n"
+    ran = await kubectl("create", "-f", "-", stdin=text)
+    assert ran.code == 1
+    assert ran.err.startswith('The ConfigMap "A_B" is invalid: metadata.name: Invalid value: "A_B"')

@@ -22,6 +22,9 @@ _SUB_VERBS = {
 }
 _SCALE_KIND = {"group": "autoscaling", "version": "v1", "kind": "Scale"}
 
+KUBERNETES = "v1.32.0"
+"""The release of Kubernetes whose API this is."""
+
 REVIEWS: tuple[tuple[str, str, str], ...] = (
     ("authentication.k8s.io", "selfsubjectreviews", "SelfSubjectReview"),
     ("authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview"),
@@ -35,7 +38,7 @@ def version_info(release: str) -> dict[str, str]:
     return {
         "major": "1",
         "minor": "32",
-        "gitVersion": f"v1.32.4+utsuwa.{release}",
+        "gitVersion": f"{KUBERNETES}+utsuwa.{release}",
         "gitCommit": "",
         "gitTreeState": "clean",
         "buildDate": "1970-01-01T00:00:00Z",

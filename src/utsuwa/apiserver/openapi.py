@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from functools import cache
 
+from utsuwa.apiserver.discovery import KUBERNETES
 from utsuwa.apiserver.schemas import open_api_of
 from utsuwa.kit.documents import Document, encode
 from utsuwa.model.kinds import KINDS, Kind
@@ -53,7 +54,7 @@ def document(api_version: str) -> bytes | None:
         schemas[schema_name(kind)] = open_api_of(kind)
     return encode({
         "openapi": "3.0.0",
-        "info": {"title": "Utsuwa", "version": "v1.32.4"},
+        "info": {"title": "Utsuwa", "version": KUBERNETES},
         "paths": paths,
         "components": {"schemas": schemas},
     })  # fmt: skip

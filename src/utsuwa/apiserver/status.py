@@ -4,7 +4,7 @@ from typing import Any
 
 from utsuwa.cluster.errors import ApiError, BadRequestError, Cause, InvalidError
 from utsuwa.kit.documents import Document
-from utsuwa.model.kinds import Kind
+from utsuwa.model.kinds import KINDS, Kind
 
 
 class UnauthorizedError(ApiError):
@@ -49,7 +49,9 @@ class InternalError(ApiError):
 def failure(error: ApiError) -> Document:
     """The `Status` of a refusal. It always names a cause: gcloud shows nothing else."""
     details: Document = {}
-    for key, value in (("name", error.name), ("group", error.group), ("kind", error.kind)):
+    kind = _KIND_NAMES.get((error.group, error.kind), error.kind)
+    told = kind if isinstance(error, InvalidError) else error.kind
+    for key, value in (("name", error.name), ("group", error.group), ("kind", told)):
         if value:
             details[key] = value
     details["causes"] = [_cause(cause) for cause in error.causes] or [{"message": error.message}]
@@ -63,6 +65,10 @@ def failure(error: ApiError) -> Document:
         "details": details,
         "code": error.code,
     }
+
+
+_KIND_NAMES = {(kind.group, kind.plural): kind.name for kind in KINDS}
+"""`details.kind` is the plural everywhere but in 422, where kubectl says `The Pod "x" is invalid`."""
 
 
 def success(kind: Kind, name: str, uid: str) -> Document:

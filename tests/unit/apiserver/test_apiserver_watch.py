@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
+import pytest
 
 from utsuwa.apiserver.calls import Call
 from utsuwa.apiserver.paths import Target
@@ -213,3 +214,22 @@ def test_a_resumed_watch_knows_who_was_selected() -> None:
     assert change("Failed", "Pending") is None
     assert change("Pending", "Running") == "ADDED"
     assert change("Running", "Running") == "MODIFIED"
+
+
+@pytest.mark.slow
+async def test_a_client_that_takes_nothing_is_cut_off(
+    api: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would hold memory for ever; it never blocks anybody else."""
+    monkeypatch.setattr("utsuwa.apiserver.watch._STALLED_SECONDS", 0.2)
+    big = "x" * 500_000
+    parameters = {"watch": "true"}
+    async with api.http.get(MAPS, params=parameters) as stalled, watching(api) as reader:
+        for number in range(20):
+            document = {**config(f"m{number}"), "data": {"big": big}}
+            await api.cluster.create(document)
+        for number in range(20):
+            assert await reader.told() == ("ADDED", f"m{number}")
+        await asyncio.sleep(0.5)  # to take nothing for a while is what is tested
+        with pytest.raises(aiohttp.ClientError):
+            await stalled.read()
