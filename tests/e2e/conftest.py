@@ -82,6 +82,7 @@ class Up:
         assert process.stdout is not None
         for line in process.stdout:
             self.lines.append(line.rstrip("\n"))
+        process.stdout.close()
 
     def ready(self) -> "Up":
         """Wait for the line that scripts wait for."""
