@@ -53,7 +53,9 @@ def test_the_short_length_says_that_it_is_short() -> None:
     """Nobody shall compare the windows by mistake."""
     text = introduction(DemoOptions(percent=70))
     assert "12,000 of 150,000 requests a run" in text
-    assert "stable window of 20 s in place of 60 s" in text
+    assert (
+        "stable window of 20 s\nin place of 60 s and a grace period of 6 s in place of 30 s" in text
+    )
     assert "Target percentage 70: the autoscaler should come to 9 and 18 pods." in text
 
 

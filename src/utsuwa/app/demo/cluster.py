@@ -65,15 +65,15 @@ class Cluster:
     def close(self) -> None:
         """End it, in order if it can, and remove every trace. Safe to call twice."""
         process, self._process = self._process, None
-        if process is not None and process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(_END_WITHIN)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-        if self.directory.exists():
-            _remove(self.directory)
+        # An impatient second Ctrl-C must not leave half of a cluster behind.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            if process is not None and process.poll() is None:
+                _end(process)
+            if self.directory.exists():
+                _remove(self.directory)
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def _start(self) -> None:
         output = self.directory / "up.log"
@@ -105,6 +105,15 @@ class Cluster:
             "--data-dir", str(self.layout.root), "--domain", DOMAIN, "--address", "off",
             *(word for flag, port in ports.items() for word in (flag, str(port))),
         ]  # fmt: skip
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_END_WITHIN)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _free_ports(count: int) -> list[int]:

@@ -131,7 +131,8 @@ class Demo:
     def _wait_for_zero(self) -> None:
         window = self._options.stable_window
         _say(f"Waiting until it is at zero (the stable window of {window} s must pass).")
-        deadline = self._clock.monotonic() + window + _ZERO_BEYOND_WINDOW
+        started = self._clock.monotonic()
+        deadline = started + window + _ZERO_BEYOND_WINDOW
         while self._scale.pods() or self._pods_listed():
             if self._clock.monotonic() > deadline:
                 raise DemoError(
@@ -141,6 +142,7 @@ class Demo:
             if not self._cluster.alive():
                 raise DemoError("the cluster has ended in the middle of the demo")
             self._clock.pause(_LOOK_EVERY)
+        _say(f"At zero after {self._clock.monotonic() - started:.0f} s.")
 
     def _pods_listed(self) -> int:
         """Asked for once the watch knows of none: it may not have begun to tell yet."""

@@ -34,11 +34,17 @@ class DemoOptions:
         return 60 if self.full else 20
 
     @property
+    def grace(self) -> int:
+        """Seconds for which the gateway must hold new requests before the last pod may go."""
+        return 30 if self.full else 6
+
+    @property
     def settings(self) -> dict[str, str]:
         """What is set in config-autoscaler."""
         return {
             "container-concurrency-target-percentage": str(self.percent),
             "stable-window": f"{self.stable_window}s",
+            "scale-to-zero-grace-period": f"{self.grace}s",
         }
 
     def pods(self, concurrency: int) -> int:

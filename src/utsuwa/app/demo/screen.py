@@ -47,7 +47,8 @@ def introduction(options: DemoOptions) -> str:
         "All 150,000 requests with the original's stable window of 60 s: about 11 minutes."
         if options.full
         else f"Shortened to {options.requests:,} of 150,000 requests a run, with a stable window "
-        f"of {options.stable_window} s in place of 60 s: about 2 minutes (--full: all of it)."
+        f"of {options.stable_window} s\nin place of 60 s and a grace period of {options.grace} s in "
+        "place of 30 s: about 2 minutes (--full: all of it)."
     )
     return (
         f"{CONNECTIONS} requests of {SLEEP_MS / 1000:g} s are held in flight against a service at "
