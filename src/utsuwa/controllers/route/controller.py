@@ -14,7 +14,7 @@ from utsuwa.controllers.framework import (
 from utsuwa.controllers.passes import StatusReconciler, check_owned, create_child, find, resync
 from utsuwa.controllers.route.placeholders import Placeholders
 from utsuwa.controllers.tracker import Tracker
-from utsuwa.kit.documents import Document
+from utsuwa.kit.documents import Document, dig
 from utsuwa.model import labels
 from utsuwa.model.children.parts import drifted
 from utsuwa.model.kinds import CONFIGURATION, CORE_SERVICE, INGRESS, REVISION, ROUTE, Kind
@@ -61,7 +61,7 @@ class RouteReconciler(StatusReconciler):
         hosts = Hosts(document, self.context.settings.current, self._port)
         if observed_generation_of(document) != generation_of(document):
             lifecycle.mark_ingress_not_configured(status)
-        traffic = self._resolve(document)
+        traffic = await self._resolve(document)
         try:
             local = self._local(hosts, traffic)
             status["url"] = hosts.url(DEFAULT, local=DEFAULT in local)
@@ -77,14 +77,28 @@ class RouteReconciler(StatusReconciler):
         await self._serve(hosts, traffic, local)
         return None
 
-    def _resolve(self, route: Document) -> Traffic:
+    async def _resolve(self, route: Document) -> Traffic:
+        """Resolve by what the cluster has now: views of two kinds that are a moment apart would
+        show a Configuration's latest Revision before it is seen to be ready."""
         namespace = namespace_of(route)
+        known: dict[tuple[Kind, str], Document | None] = {}
 
-        def lookup(kind: Kind) -> Callable[[str], Document | None]:
-            informer = self.context.informers.of(kind)
-            return lambda name: informer.get(Key(namespace, name))
+        async def look(kind: Kind, name: str) -> Document | None:
+            if (kind, name) not in known:
+                known[kind, name] = await find(self.context, kind, Key(namespace, name))
+            return known[kind, name]
 
-        traffic = resolve(route, lookup(CONFIGURATION), lookup(REVISION))
+        for target in dig(route, "spec", "traffic", default=()):
+            revision = target.get("revisionName")
+            if not revision:
+                configuration = await look(CONFIGURATION, target.get("configurationName") or "")
+                revision = dig(configuration, "status", "latestReadyRevisionName", default="")
+            await look(REVISION, revision)
+        traffic = resolve(
+            route,
+            lambda name: known.get((CONFIGURATION, name)),
+            lambda name: known.get((REVISION, name)),
+        )
         tracked = ((kind, Key(namespace, name)) for kind, name in traffic.references)
         self._tracker.follow(key_of(route), tracked)
         return traffic
