@@ -48,8 +48,8 @@ class Case:
     def _play(self, instance: FakeInstance, script: str) -> None:
         if script == STUBBORN:
             instance.ignores.add(signal.SIGTERM)
-        if script.startswith("exit"):
-            instance.exit(int(script.split()[1]))
+        if script.startswith("echo up; exit"):
+            instance.exit(int(script.split()[-1]))
 
     async def _until_up(self, uid: str) -> None:
         log = self.directory / "logs" / f"{uid}.log"
@@ -91,7 +91,7 @@ async def test_a_container_that_runs_is_alive(case: Case) -> None:
 
 async def test_the_exit_code_is_told_to_everyone_who_waits(case: Case) -> None:
     """Any number of callers, also afterwards."""
-    instance = await case.start("exit 4")
+    instance = await case.start("echo up; exit 4")
     first, second = await asyncio.gather(instance.wait(), instance.wait())
     assert (first.code, second.code, (await instance.wait()).code) == (4, 4, 4)
     assert first.reason == "Error"
@@ -111,7 +111,7 @@ async def test_kill_ends_what_ignores_sigterm(case: Case) -> None:
 
 async def test_signals_after_the_end_are_harmless(case: Case) -> None:
     """The pid may belong to somebody else by then."""
-    instance = await case.start("exit 0")
+    instance = await case.start("echo up; exit 0")
     await instance.wait()
     instance.signal(signal.SIGTERM)
     await instance.kill()

@@ -1,6 +1,7 @@
 """The node agent with real processes: output, exit codes, signals, adoption, no orphan ever."""
 
 import asyncio
+import json
 import os
 import random
 import signal
@@ -17,7 +18,7 @@ import pytest
 
 from utsuwa.cluster.errors import NotFoundError
 from utsuwa.cluster.informer import Informers
-from utsuwa.cluster.port import Cluster, Key
+from utsuwa.cluster.port import Cluster, DeleteOptions, Key
 from utsuwa.kit.clock import SystemClock
 from utsuwa.kit.documents import Document, dig
 from utsuwa.kit.ids import Ids
@@ -62,7 +63,7 @@ time.sleep(300)
 """
 WRITER = """
 import pathlib, time
-print(sorted(p.name for p in pathlib.Path(".").iterdir()), flush=True)
+print(sorted(p.name for p in pathlib.Path(".").glob("*.*")), flush=True)
 pathlib.Path("mine.txt").write_text("x")
 time.sleep(300)
 """
@@ -256,8 +257,6 @@ async def test_containers_do_not_see_what_others_write(machine: Machine) -> None
 
 async def _records(machine: Machine) -> dict[str, Document]:
     """The processes on record, by uid of their Pod."""
-    import json
-
     found: dict[str, Document] = {}
     for _ in range(200):
         for path in (machine.data_dir / "pods").glob("*.json"):
@@ -313,8 +312,6 @@ async def test_a_process_without_a_pod_is_killed_at_the_start(machine: Machine) 
     """Its object was removed while control was down."""
     async with a_killed_agent(machine) as (uid, record):
         await machine.cluster.delete(POD, Key("default", "web"))
-        from utsuwa.cluster.port import DeleteOptions
-
         await machine.cluster.delete(POD, Key("default", "web"), DeleteOptions(grace_seconds=0))
         report = await machine.start()
         assert report.removed == 1

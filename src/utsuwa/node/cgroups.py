@@ -9,7 +9,7 @@ fence is then the session and a marked environment, limits are not enforced.
 import contextlib
 import os
 import signal
-from collections.abc import Callable
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -91,13 +91,14 @@ class Group:
 class Cgroups:
     """Makes and finds the groups of containers.
 
-    `label` keeps clusters on one machine apart; `own` is `/proc/self/cgroup`.
+    `label`, any text, keeps clusters on one machine apart; `own` is `/proc/self/cgroup`.
     """
 
     def __init__(self, label: str, *, root: Path = ROOT, own: str | None = None) -> None:
         if own is None:
             own = Path("/proc/self/cgroup").read_text()
-        self._hierarchies = list(_usable(root, own, f"utsuwa-{label}"))
+        name = f"utsuwa-{zlib.crc32(label.encode()):08x}"
+        self._hierarchies = list(_usable(root, own, name))
         missing = [name for name in _NEEDED if not self._has(name)]
         if missing:
             _log.info("no control group: limits are not enforced", missing=",".join(missing))
@@ -134,6 +135,12 @@ class Cgroups:
                 if directory.is_dir():
                     found.setdefault(directory.name, Group()).directories.append(directory)
         return found
+
+    def close(self) -> None:
+        """Remove what is empty of ours."""
+        for hierarchy in self._hierarchies:
+            with contextlib.suppress(OSError):  # pods that survive us are still inside
+                hierarchy.base.rmdir()
 
     def _has(self, controller: str) -> bool:
         return any(controller in hierarchy.controllers for hierarchy in self._hierarchies)
@@ -206,7 +213,7 @@ def _made(base: Path) -> bool:
 
 
 def _limit(directory: Path, hierarchy: Hierarchy, limits: Limits) -> None:
-    settings = _VERSION2 if hierarchy.unified else _VERSION1
+    settings = _version2_settings if hierarchy.unified else _version1_settings
     for controller, file, text in settings(limits):
         if controller in hierarchy.controllers:
             _write(directory / file, text)
@@ -238,10 +245,6 @@ def _version1_settings(limits: Limits) -> _Settings:
     if limits.cpu_request:
         found.append(("cpu", "cpu.shares", str(_shares(limits))))
     return found
-
-
-_VERSION1: Callable[[Limits], _Settings] = _version1_settings
-_VERSION2: Callable[[Limits], _Settings] = _version2_settings
 
 
 def _quota(limits: Limits) -> int:

@@ -13,6 +13,8 @@ import os
 import signal
 import subprocess
 import tempfile
+import threading
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +23,7 @@ from utsuwa import __version__
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import Document
 from utsuwa.kit.log import get_logger
-from utsuwa.node import procfs
+from utsuwa.node import procfs, view
 from utsuwa.node.cgroups import Cgroups, Group
 from utsuwa.node.runtime import UNKNOWN_EXIT, Exit, Instance, Launch, LaunchError
 from utsuwa.node.spawn import spawn
@@ -45,7 +47,7 @@ class Fence:
 
 class ProcessRuntime:
     """Starts processes and finds them again. `exits`: where the supervisor writes how orphans
-    ended; `label` keeps the control groups of several clusters on one machine apart."""
+    ended; `label`, any text, keeps the control groups of several clusters on one machine apart."""
 
     def __init__(self, clock: Clock, *, exits: Path, label: str, cgroups: bool = True) -> None:
         self._clock = clock
@@ -55,6 +57,7 @@ class ProcessRuntime:
         # never on the loop, and in order.
         self._movers = ThreadPoolExecutor(1, thread_name_prefix="cgroups")
         self._boot = procfs.boot_id()
+        self._views: bool | None = None
 
     def __repr__(self) -> str:
         return f"<ProcessRuntime {self._cgroups!r}>"
@@ -65,8 +68,9 @@ class ProcessRuntime:
         return f"process://{__version__}"
 
     def close(self) -> None:
-        """Give the helper thread back."""
+        """Give back the helper thread, and control groups where nothing is left in them."""
         self._movers.shutdown()
+        self._cgroups.close()
 
     async def launch(self, launch: Launch) -> Instance:
         """Start a process; takes a fraction of a millisecond, and no other task runs meanwhile.
@@ -74,9 +78,19 @@ class ProcessRuntime:
         Raises:
             LaunchError: the command cannot be executed.
         """
-        process = spawn(launch)
+        process = self._spawn(launch)
         fence = self._movers.submit(self._fence, launch, process.pid)
         return ProcessInstance(self, process.pid, (launch.uid, launch.container), fence, process)
+
+    def _spawn(self, launch: Launch) -> subprocess.Popen[bytes]:
+        if launch.tree is None or launch.scratch is None:
+            return spawn(launch)
+        if self._views is None:
+            self._views = view.is_possible(launch.scratch.parent)
+        if not self._views:
+            return spawn(launch)
+        layer = launch.scratch / launch.log.stem
+        return view.with_layer(launch.tree, layer, lambda: spawn(launch))
 
     def _fence(self, launch: Launch, pid: int) -> Fence:
         # Reading the start time waits for the exec to be over (1 ms): not on the loop either.
@@ -102,14 +116,30 @@ class ProcessRuntime:
 
     def _sweep(self, uid: str) -> int:
         groups = list(self._cgroups.find(f"{uid}_").values())
-        killed = sum(group.kill() for group in groups)
-        for pid in procfs.marked(uid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-                killed += 1
-        for group in groups:
-            group.remove()
-        return killed
+        seen: set[int] = set()
+
+        def left() -> bool:
+            for group in groups:
+                group.kill()
+            found = procfs.marked(uid)
+            seen.update(found)
+            kill_all(found)
+            return bool(found) or not all(group.remove() for group in groups)
+
+        if not self.until_gone(left):
+            _log.warning("a killed process does not end", uid=uid)
+        return len(seen)
+
+    def until_gone(self, left: Callable[[], bool]) -> bool:
+        """Call `left`, which kills and looks, until it finds nothing: what forks between two
+        looks is found by the next. In a thread; False when something does not end."""
+        deadline = self._clock.monotonic() + KILL_PATIENCE
+        pause = threading.Event()
+        while left():
+            if self._clock.monotonic() > deadline:
+                return False
+            pause.wait(0.001)
+        return True
 
     # --- for the instances ----------------------------------------------------------------------
 
@@ -140,6 +170,13 @@ class ProcessRuntime:
 def group_name(uid: str, container: str) -> str:
     """Of a container's control group; begins with the uid of its Pod."""
     return f"{uid}_{container}"
+
+
+def kill_all(pids: Iterable[int]) -> None:
+    """Send SIGKILL to each that still exists."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def exit_of(code: int) -> Exit:
@@ -250,22 +287,17 @@ class ProcessInstance:
         await self.wait()
 
     def _kill_all(self) -> None:
-        """Until a look finds nothing: what forks between two looks is found by the next."""
-        group = self._fence.result(KILL_PATIENCE).group
-        clock = self._runtime.clock
-        deadline = clock.monotonic() + KILL_PATIENCE
-        while True:
-            left = group.kill()
-            for pid in procfs.belonging(self._pid, self._mark):
-                left += 1
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            if not left and group.remove():
-                return
-            if clock.monotonic() > deadline:
-                _log.warning("a killed process does not end", pid=self._pid, left=left)
-                return
-            os.sched_yield()
+        fence = self._fence.result(KILL_PATIENCE)
+        group = fence.group
+
+        def left() -> bool:
+            inside = group.kill()
+            found = procfs.belonging(self._pid, self._mark, fence.start)
+            kill_all(found)
+            return bool(inside or found) or not group.remove()
+
+        if not self._runtime.until_gone(left):
+            _log.warning("a killed process does not end", pid=self._pid, pod=self._uid)
 
     async def execute(self, command: tuple[str, ...], seconds: float) -> tuple[int, str]:
         """Run `command` in the environment and directory of the process."""
@@ -288,14 +320,19 @@ class ProcessInstance:
             with open(f"/proc/{self._pid}/environ", "rb") as file:
                 pairs = (item.partition(b"=") for item in file.read().split(b"\0") if item)
                 environment = {name: value for name, _, value in pairs}
-            return subprocess.Popen(
-                command,
-                cwd=os.readlink(f"/proc/{self._pid}/cwd"),
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+            directory = os.readlink(f"/proc/{self._pid}/cwd")
+
+            def start() -> subprocess.Popen[bytes]:
+                return subprocess.Popen(
+                    command,
+                    cwd=directory,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                )
+
+            return view.with_view_of(self._pid, start)
         except OSError as error:
             raise LaunchError(f"cannot run {command[0]}: {error.strerror}") from error

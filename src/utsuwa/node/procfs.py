@@ -42,14 +42,16 @@ def _pids() -> Iterator[str]:
     return (name for name in os.listdir("/proc") if name.isdigit())
 
 
-def belonging(session: int, mark: str) -> list[int]:
-    """Every running process of session `session`, and every one that bears `mark`."""
+def belonging(session: int, mark: str, since: int) -> list[int]:
+    """Every running process, started at `since` or later, that is of session `session` or bears
+    `mark`."""
     wanted = f"{POD_VARIABLE}={mark}".encode()
     found = []
     for pid in _pids():
         fields = _stat(pid)
-        running = bool(fields) and fields[0] not in {"Z", "X"}
-        if running and (int(fields[3]) == session or wanted in _environment(pid)):
+        if not fields or fields[0] in {"Z", "X"} or int(fields[19]) < since:
+            continue
+        if int(fields[3]) == session or wanted in _environment(pid):
             found.append(int(pid))
     return found
 

@@ -3,8 +3,8 @@
 import signal
 
 import pytest
-
 from tests.unit.node.conftest import NodeMaker
+
 from utsuwa.cluster.port import Key
 from utsuwa.model.kinds import CONFIG_MAP, NODE, POD
 from utsuwa.testing.node import a_pod
