@@ -19,7 +19,7 @@ from utsuwa.model.children.configuration import (
     revision_name_of,
     revision_of,
 )
-from utsuwa.model.conditions import FALSE, READY, condition, is_ready
+from utsuwa.model.conditions import FALSE, READY, condition, explanation, is_ready
 from utsuwa.model.defaults import default
 from utsuwa.model.kinds import CONFIGURATION, REVISION
 from utsuwa.model.lifecycle import configuration as lifecycle
@@ -40,7 +40,7 @@ class ConfigurationReconciler(StatusReconciler):
         lifecycle.set_latest_created(status, name_of(revision))
         ready = condition(revision.get("status"), READY)
         if ready is not None and ready["status"] == FALSE:
-            await self._failed(document, before, revision, ready.get("message", ""))
+            await self._failed(document, before, revision, explanation(revision))
         await self._latest_ready(document, revision)
         return None
 

@@ -58,6 +58,13 @@ def is_failed(document: Mapping[str, Any]) -> bool:
     )
 
 
+def explanation(document: Mapping[str, Any], *, with_reason: bool = True) -> str:
+    """Why `Ready` is as it is, in its own words: `ExitCode3: Container failed with: …`."""
+    ready = condition(document.get("status"), READY) or {}
+    said = (ready.get("reason") if with_reason else "", ready.get("message"))
+    return ": ".join(part for part in said if part)
+
+
 @dataclass(frozen=True, slots=True)
 class ConditionSet:
     """The conditions on which one kind's `Ready` depends; every other condition only informs."""

@@ -11,7 +11,7 @@ from enum import Enum
 from utsuwa.kit.documents import Document, dig
 from utsuwa.model import labels
 from utsuwa.model.children.pod_template import protocol_of
-from utsuwa.model.conditions import is_failed, is_ready
+from utsuwa.model.conditions import explanation, is_failed, is_ready
 from utsuwa.model.kinds import CONFIGURATION, REVISION, Kind
 from utsuwa.model.meta import labels_of, name_of
 
@@ -57,6 +57,8 @@ class Trouble:
     name: str
     owner: str = ""
     """The Service that the Revision belongs to, for one that is not owned."""
+    why: str = ""
+    """What the object that failed says of it."""
 
     @property
     def passing(self) -> bool:
@@ -133,9 +135,10 @@ class _Resolver:
         ready = dig(configuration, "status", "latestReadyRevisionName", default="")
         if ready:
             return self._serving(self._revision(ready))
-        failed = is_failed(configuration)
-        cause = Cause.CONFIGURATION_FAILED if failed else Cause.CONFIGURATION_NOT_READY
-        raise _TroubleError(Trouble(cause, name))
+        if is_failed(configuration):
+            why = explanation(configuration, with_reason=False)
+            raise _TroubleError(Trouble(Cause.CONFIGURATION_FAILED, name, why=why))
+        raise _TroubleError(Trouble(Cause.CONFIGURATION_NOT_READY, name))
 
     def _revision(self, name: str) -> Document:
         self.references.add((REVISION, name))
@@ -148,9 +151,10 @@ class _Resolver:
     def _serving(revision: Document) -> Document:
         if is_ready(revision):
             return revision
-        failed = is_failed(revision)
-        cause = Cause.REVISION_FAILED if failed else Cause.REVISION_NOT_READY
-        raise _TroubleError(Trouble(cause, name_of(revision)))
+        name = name_of(revision)
+        if is_failed(revision):
+            raise _TroubleError(Trouble(Cause.REVISION_FAILED, name, why=explanation(revision)))
+        raise _TroubleError(Trouble(Cause.REVISION_NOT_READY, name))
 
 
 def resolve(route: Document, configurations: Lookup, revisions: Lookup) -> Traffic:

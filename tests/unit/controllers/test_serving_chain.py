@@ -236,9 +236,9 @@ async def test_a_missing_image_fails_the_service_within_five_seconds() -> None:
             "Ready": "False(RevisionMissing)",
             "RoutesReady": "False(RevisionMissing)",
         }
-        message = found["status"]["conditions"][0]["message"]
-        assert "ex.io/app:1" in message
-        assert "build it first" in message
+        for condition in found["status"]["conditions"]:
+            assert "ex.io/app:1" in condition["message"]
+            assert "build it first" in condition["message"]
         made = await world.get(REVISION, "hello-00001")
         assert ready(made)["ContainerHealthy"] == "False(ContainerMissing)"
         images.missing.clear()

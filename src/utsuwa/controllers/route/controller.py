@@ -32,12 +32,14 @@ from utsuwa.routing.hosts import HTTP_PORT, HostError, Hosts, local_tags
 from utsuwa.routing.ingress import http_option, ingress_of, steady_rollout
 from utsuwa.routing.traffic import DEFAULT, Cause, Target, Traffic, Trouble, resolve
 
-_MARKS: dict[Cause, Callable[[Document, str], None]] = {
+_ABSENT: dict[Cause, Callable[[Document, str], None]] = {
     Cause.CONFIGURATION_MISSING: lifecycle.mark_configuration_missing,
     Cause.CONFIGURATION_NOT_READY: lifecycle.mark_configuration_not_ready,
-    Cause.CONFIGURATION_FAILED: lifecycle.mark_configuration_failed,
     Cause.REVISION_MISSING: lifecycle.mark_revision_missing,
     Cause.REVISION_NOT_READY: lifecycle.mark_revision_not_ready,
+}
+_FAILED: dict[Cause, Callable[[Document, str, str], None]] = {
+    Cause.CONFIGURATION_FAILED: lifecycle.mark_configuration_failed,
     Cause.REVISION_FAILED: lifecycle.mark_revision_failed,
 }
 
@@ -157,8 +159,10 @@ def mark_trouble(status: Document, trouble: Trouble, service: str) -> None:
         lifecycle.mark_revision_not_owned(
             status, trouble.name, expected=service, actual=trouble.owner
         )
+    elif trouble.cause in _FAILED:
+        _FAILED[trouble.cause](status, trouble.name, trouble.why)
     else:
-        _MARKS[trouble.cause](status, trouble.name)
+        _ABSENT[trouble.cause](status, trouble.name)
 
 
 def mark_certificate(hosts: Hosts, local: Collection[str]) -> None:

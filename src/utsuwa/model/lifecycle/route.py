@@ -48,9 +48,11 @@ def mark_configuration_not_ready(status: Document, name: str) -> None:
     )
 
 
-def mark_configuration_failed(status: Document, name: str) -> None:
-    """A target's Configuration failed before it had a ready Revision."""
-    message = f'Configuration "{name}" has no ready Revision, and its latest one failed.'
+def mark_configuration_failed(status: Document, name: str, why: str = "") -> None:
+    """A target's Configuration failed before it had a ready Revision; `why` is what it says, so
+    that a Service, whose Ready repeats this message, names the cause."""
+    because = why or "its latest one failed."
+    message = f'Configuration "{name}" has no ready Revision: {because}'
     _traffic_false(status, REVISION_MISSING, message)
 
 
@@ -61,9 +63,10 @@ def mark_revision_not_ready(status: Document, name: str) -> None:
     )
 
 
-def mark_revision_failed(status: Document, name: str) -> None:
-    """A target's Revision failed."""
-    _traffic_false(status, REVISION_MISSING, f'Revision "{name}" failed to become ready.')
+def mark_revision_failed(status: Document, name: str, why: str = "") -> None:
+    """A target's Revision failed; `why` is what it says."""
+    because = f": {why}" if why else "."
+    _traffic_false(status, REVISION_MISSING, f'Revision "{name}" failed to become ready{because}')
 
 
 def mark_revision_not_owned(status: Document, name: str, *, expected: str, actual: str) -> None:
