@@ -25,6 +25,10 @@ SENTENCES: dict[str, str] = {
     "panic-kept": "wanted {wanted}, keeping {kept} until the panic is over",
     "panic-restart": "{ready} pods were ready when we began to look: kept until there is data",
     "delayed": "wanted {wanted}, keeping {kept} as scale-down-delay asks",
+    # --- class HPA
+    "use": "{ready} ready pods use {percent} % of the target of {metric}: {pods}",
+    "use-unknown": "{metric} of no pod could be measured: the number of pods stays as it is",
+    "step": "wanted {wanted}, at most {cap} in one step",
     # --- the bounds
     "unknown": "no data yet: the number of pods stays as it is",
     "min-scale": "min-scale is {floor}",

@@ -16,7 +16,7 @@ from utsuwa.autoscale.request_stats import ActivatorStats, Ticket
 from utsuwa.cluster.errors import NotFoundError
 from utsuwa.cluster.port import DeleteOptions, Key
 from utsuwa.controllers.framework import Context, Controller, own_key, owner_key
-from utsuwa.controllers.podautoscaler import Scaler, build
+from utsuwa.controllers.podautoscaler import PodUse, Scaler, build, build_hpa
 from utsuwa.kit.clock import LoopClock
 from utsuwa.kit.documents import Document, copy, dig
 from utsuwa.model import labels
@@ -193,6 +193,17 @@ class FakeGateway:
                 self._scaler.stats("gateway-0", Stats(second, figures))
 
 
+class FakeUsage:
+    """Every pod uses the same, as a test says."""
+
+    def __init__(self) -> None:
+        self.use: PodUse | None = None
+
+    def usage(self, uid: str) -> PodUse | None:
+        """The use of any pod."""
+        return self.use if uid else None
+
+
 class World:
     """The autoscaler at work."""
 
@@ -202,6 +213,7 @@ class World:
         self.clock = clock
         self.gateway = FakeGateway(scaler, clock)
         self.pods = FakePods(controllers.context)
+        self.usage = FakeUsage()
 
     async def add(self, new: Revision) -> None:
         """Create a revision's objects."""
@@ -269,7 +281,8 @@ async def autoscaling(*revisions: Revision, **config: str) -> AsyncIterator[Worl
         services = Controller("fake-serverlessservices", FakeServerlessServices(context))
         services.watch(informers.of(SERVERLESS_SERVICE), own_key)
         services.watch(informers.of(POD), _serverless_service_of)
-        return [build(context, scaler), pods, services]
+        hpa = build_hpa(context, world.usage)
+        return [build(context, scaler), hpa, pods, services]
 
     async with running([everything], clock) as controllers:
         world = made[0]

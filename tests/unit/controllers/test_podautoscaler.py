@@ -139,6 +139,10 @@ async def test_a_pod_retention_keeps_the_last_pod_longer() -> None:
         assert world.condition("web", "Active") == "False(NoTraffic)"
         assert world.replicas("web") == 1
         assert codes(world)[-1] == "retention"
+        entry = world.scaler.current(WEB)
+        assert entry is not None
+        assert entry.changes_at is not None
+        assert 80 <= entry.changes_at - world.clock.now() <= 90
         await world.run(100)
         assert world.replicas("web") == 0
 

@@ -1,4 +1,4 @@
-"""The Knative Pod Autoscaler: reconciler of PodAutoscalers of class KPA, and the running scaler."""
+"""The autoscalers: class KPA (reconciler and running scaler) and class HPA."""
 
 from collections.abc import Iterable
 
@@ -7,6 +7,7 @@ from utsuwa.cluster.informer import key_of
 from utsuwa.cluster.port import Key
 from utsuwa.controllers.framework import Context, Controller, owner_key
 from utsuwa.controllers.podautoscaler.history import Entry
+from utsuwa.controllers.podautoscaler.hpa import PodUse, UsageSource, build_hpa
 from utsuwa.controllers.podautoscaler.reconciler import PodAutoscalerReconciler
 from utsuwa.controllers.podautoscaler.scaler import Scaler
 from utsuwa.kit.documents import Document
@@ -14,7 +15,7 @@ from utsuwa.model.config_autoscaler import KPA_CLASS
 from utsuwa.model.kinds import DEPLOYMENT, POD_AUTOSCALER, SERVERLESS_SERVICE
 from utsuwa.model.meta import annotations_of
 
-__all__ = ["Entry", "Scaler", "build"]
+__all__ = ["Entry", "PodUse", "Scaler", "UsageSource", "build", "build_hpa"]
 
 
 def build(context: Context, scaler: Scaler) -> Controller:
@@ -29,7 +30,9 @@ def build(context: Context, scaler: Scaler) -> Controller:
                 controller.queue.add(key)
 
     controller.watch(autoscalers, _own_key_of_kpa)
-    controller.watch(context.informers.of(SERVERLESS_SERVICE), owner_key(POD_AUTOSCALER.name))
+    context.informers.of(SERVERLESS_SERVICE).on_change(
+        lambda old, new: known(owner_key(POD_AUTOSCALER.name)(new or old or {"metadata": {}}))
+    )
     # A Deployment bears its revision's name in its owner, and so does the PodAutoscaler.
     context.informers.of(DEPLOYMENT).on_change(
         lambda old, new: known(owner_key("Revision")(new or old or {"metadata": {}}))

@@ -36,6 +36,14 @@ class Entry(msgspec.Struct, frozen=True):
         first = () if self.decision is None else self.decision.reasons
         return first if self.scaling is None else (*first, *self.scaling.reasons)
 
+    @property
+    def changes_at(self) -> float | None:
+        """Unix seconds before which the number of pods cannot fall by itself; None when only new
+        load can change it."""
+        if self.scaling is not None and self.scaling.again is not None:
+            return self.time + self.scaling.again
+        return None if self.decision is None else self.decision.changes_at
+
 
 class Budget(msgspec.Struct, frozen=True):
     """How much one history may keep, so that all of them together stay bounded."""

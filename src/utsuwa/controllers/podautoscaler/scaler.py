@@ -178,6 +178,10 @@ class Scaler:
         if revision is not None:
             self._remember(revision, revision.autoscaler.last, scaling)
 
+    def revisions(self) -> list[Key]:
+        """Every revision that is looked after."""
+        return list(self._revisions)
+
     # --- for whoever asks why -----------------------------------------------------------------
 
     def current(self, revision: Key) -> Entry | None:
