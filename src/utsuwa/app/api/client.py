@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from utsuwa.app.api.errors import ApiRefusedError, NoServerError
-from utsuwa.app.api.kubeconfig import Access
+from utsuwa.app.api.kubeconfig import Access, KubeconfigError
 
 Document = dict[str, Any]
 
@@ -43,8 +43,9 @@ class Resource:
 class Client:
     """Talks to the API server that `access` describes.
 
-    Every method raises NoServerError when nobody answers there and ApiRefusedError when the
-    request is refused. A Client may be used by several threads: each call has its connection.
+    Every method raises NoServerError when nobody answers there, KubeconfigError when somebody
+    else does, and ApiRefusedError when the request is refused. A Client may be used by several
+    threads: each call has its connection.
     """
 
     def __init__(self, access: Access) -> None:
@@ -180,7 +181,10 @@ class Client:
         except TimeoutError:
             raise
         except ssl.SSLError as error:
-            raise NoServerError(f"{self._access.server}: {error.reason or error}") from error
+            raise KubeconfigError(
+                f"{self._access.server} is not the server that this kubeconfig is for "
+                f"({error.reason or error})"
+            ) from error
         except OSError as error:
             raise NoServerError(f"{self._access.server}: {error.strerror or error}") from error
         if answer.status >= 400:
