@@ -18,6 +18,7 @@ ACCEPT_SUFFIX = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3:
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 GOING_AWAY, PROTOCOL_ERROR, TOO_BIG = 1001, 1002, 1009  # section 7.4.1: why a side closes
 LONGEST_MESSAGE = 1024 * 1024
+PATIENCE = 5.0  # seconds for which a client may go on sending after we have closed
 
 
 class Goodbye(Exception):
@@ -84,10 +85,11 @@ class Client:
 
     def serve(self) -> None:
         try:
-            if self.shake_hands():
-                self.echo()
-        except Goodbye as goodbye:
-            self.connection.sendall(frame(CLOSE, struct.pack("!H", goodbye.code)))
+            try:
+                if self.shake_hands():
+                    self.echo()
+            except Goodbye as goodbye:
+                self.say_goodbye(goodbye.code)
         except (OSError, struct.error):
             pass  # the client has gone in the middle of something: nobody is left to tell
         finally:
@@ -134,6 +136,15 @@ class Client:
                 raise Goodbye(TOO_BIG)
             if received.final:
                 self.connection.sendall(frame(kind, message))
+
+    def say_goodbye(self, code: int) -> None:
+        """Close, and let what the client still sends run off: if it were left unread, the kernel
+        would reset the connection, and our reason might never arrive."""
+        self.connection.sendall(frame(CLOSE, struct.pack("!H", code)))
+        self.connection.shutdown(socket.SHUT_WR)
+        self.connection.settimeout(PATIENCE)
+        while self.stream.read(65536):
+            pass
 
     def leave(self) -> None:
         """We are being stopped: tell the client to go elsewhere. It answers, and the echo ends."""

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,7 +27,7 @@ state directory (`~/.local/state/utsuwa`). Commands find the cluster by the kube
 
 def page() -> str:
     """The whole page, as Markdown."""
-    settings = root.context_settings | {"terminal_width": _WIDTH}
+    settings: dict[str, Any] = {**root.context_settings, "terminal_width": _WIDTH}
     with click.Context(root, info_name="utsuwa", **settings) as ctx:
         sections = [_HEAD, _section("utsuwa", root, ctx)]
         for name in root.list_commands(ctx):
