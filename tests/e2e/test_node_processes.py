@@ -32,16 +32,17 @@ from utsuwa.testing.node import FakeDrains, a_pod
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 SERVER = """
-import http.server, os, signal, sys
-print("port", os.environ["PORT"], "in", os.getcwd(), flush=True)
+import http.server, os, signal, socketserver
 signal.signal(signal.SIGTERM, lambda *_: (print("bye", flush=True), os._exit(0)))
+print(f"port {os.environ['PORT']} in {os.getcwd()}\\n", end="")
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200 if self.path != "/bad" else 500)
         self.end_headers()
     def log_message(self, *_):
         pass
-http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+socketserver.TCPServer.allow_reuse_address = True  # HTTPServer itself would ask the resolver
+socketserver.TCPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 """
 FAMILY = """
 import os, subprocess, time
@@ -172,7 +173,7 @@ async def test_a_bundle_runs_answers_and_ends(machine: Machine) -> None:
     await machine.run(SERVER, readinessProbe=http)
     pod = await machine.until(is_ready)
     port = pod["spec"]["containers"][0]["ports"][0]["hostPort"]
-    assert f"port {port}" in await machine.until_logged("port")
+    assert f"port {port} in " in await machine.until_logged(" in /")
     log = machine.agent.log_path(pod, "user-container", previous=False)
     assert log is not None
     await machine.cluster.delete(POD, Key("default", "web"))

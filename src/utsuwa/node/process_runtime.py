@@ -119,9 +119,10 @@ class ProcessRuntime:
         seen: set[int] = set()
 
         def left() -> bool:
+            found = set(procfs.marked(uid))
             for group in groups:
+                found |= group.pids()
                 group.kill()
-            found = procfs.marked(uid)
             seen.update(found)
             kill_all(found)
             return bool(found) or not all(group.remove() for group in groups)

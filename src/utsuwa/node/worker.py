@@ -28,6 +28,8 @@ _log = get_logger(__name__)
 LEAST_GRACE = 3.0
 """Seconds between SIGTERM and SIGKILL that requests which drain slowly cannot take away, as long
 as the Pod's whole grace is that long."""
+SHUTDOWN_GRACE = 2.5
+"""Seconds between SIGTERM and SIGKILL when the whole node ends."""
 _WRITE_BACKOFF = Backoff(first=0.02, most=5.0)
 
 
@@ -185,7 +187,7 @@ class PodWorker:
             grace = grace_of(self._pod)
         left = max(deadline - clock.monotonic(), min(grace, LEAST_GRACE))
         if self._shutdown:
-            left = min(left, LEAST_GRACE)
+            left = min(left, SHUTDOWN_GRACE)
         await asyncio.gather(*(c.stop(0.0 if self._gone else left) for c in self._containers))
         for task, container in zip(self._lives, self._containers, strict=True):
             if not container.state.running_since:
