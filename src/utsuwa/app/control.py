@@ -18,6 +18,8 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+import uvloop
+
 from utsuwa.app.options import USER_MISTAKE, ControlOptions
 from utsuwa.app.plane import ControlPlane
 from utsuwa.app.processes import die_with_parent
@@ -88,7 +90,9 @@ def main() -> int:
     die_with_parent(os.getppid())
     log.configure(options.log_level)
     try:
-        return asyncio.run(serve(options))
+        # uvloop's TLS buffers are a fifth of asyncio's, and every watch has one.
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(serve(options))
     except StoreError as error:
         sys.stderr.write(f"{error}\n")
         return USER_MISTAKE
