@@ -49,7 +49,7 @@ class Case:
         if script == STUBBORN:
             instance.ignores.add(signal.SIGTERM)
         if script.startswith("echo up; exit"):
-            instance.exit(int(script.split()[-1]))
+            instance.exit(int(script.rsplit(maxsplit=1)[-1]))
 
     async def _until_up(self, uid: str) -> None:
         log = self.directory / "logs" / f"{uid}.log"
@@ -109,6 +109,13 @@ async def test_kill_ends_what_ignores_sigterm(case: Case) -> None:
     assert (ended.code, ended.signal) == (137, signal.SIGKILL)
 
 
+async def test_any_number_of_killers_agree(case: Case) -> None:
+    """The end of a Pod and the end of a container's life may come together."""
+    instance = await case.start(SLEEPER)
+    await asyncio.gather(*(instance.kill() for _ in range(8)))
+    assert (await instance.wait()).signal == signal.SIGKILL
+
+
 async def test_signals_after_the_end_are_harmless(case: Case) -> None:
     """The pid may belong to somebody else by then."""
     instance = await case.start("echo up; exit 0")
@@ -125,7 +132,7 @@ async def test_a_record_leads_back_to_the_container(case: Case) -> None:
     assert found is not None
     assert found.alive
     await found.kill()
-    assert not (await instance.wait()).code == 0
+    assert (await instance.wait()).code != 0
 
 
 async def test_a_record_of_another_boot_leads_nowhere(case: Case) -> None:

@@ -77,15 +77,18 @@ class Group:
 
     def remove(self) -> bool:
         """Remove the directories; False while something is still inside."""
-        for directory in list(self.directories):
-            try:
-                directory.rmdir()
-            except FileNotFoundError:
-                pass
-            except OSError:
-                continue
-            self.directories.remove(directory)
+        self.directories = [d for d in self.directories if not _removed(d)]
         return not self.directories
+
+
+def _removed(directory: Path) -> bool:
+    try:
+        directory.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 class Cgroups:

@@ -188,7 +188,8 @@ def exit_of(code: int) -> Exit:
 class ProcessInstance:
     """A process that runs, or ran.
 
-    Mutable state: `_ended`, done once the end was seen; `_pidfd`, closed with it.
+    Mutable state: `_gone`, done once the end was seen, and `_exit`, how it was; `_pidfd`, closed
+    with it; `_cleared`, once nothing of it is left, changed by who holds `_killing`.
     """
 
     def __init__(
@@ -206,6 +207,8 @@ class ProcessInstance:
         self._process = process
         self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._exit: Exit | None = None
+        self._killing = asyncio.Lock()
+        self._cleared = False
         self._pidfd = self._watch()
 
     def __repr__(self) -> str:
@@ -284,7 +287,10 @@ class ProcessInstance:
     async def kill(self) -> None:
         """Kill the process, its session and its control group; returns when all are gone."""
         self.signal(signal.SIGKILL)
-        await asyncio.to_thread(self._kill_all)
+        async with self._killing:
+            if not self._cleared:
+                await asyncio.to_thread(self._kill_all)
+                self._cleared = True
         await self.wait()
 
     def _kill_all(self) -> None:
