@@ -17,6 +17,7 @@ import msgspec
 
 from utsuwa.autoscale.autoscaler import Autoscaler, informs
 from utsuwa.autoscale.decider import TICK, Decision
+from utsuwa.autoscale.onset import Onset
 from utsuwa.autoscale.parameters import Parameters
 from utsuwa.autoscale.reasons import Reason, because
 from utsuwa.autoscale.scaling import Scaling, bounded
@@ -55,13 +56,14 @@ class Target(msgspec.Struct, frozen=True):
 class _Revision:
     """One revision's state: its target, its autoscaler, its history."""
 
-    __slots__ = ("autoscaler", "history", "key", "target")
+    __slots__ = ("autoscaler", "history", "key", "onset", "target")
 
     def __init__(self, key: Key, target: Target, autoscaler: Autoscaler) -> None:
         self.key = key
         self.target = target
         self.autoscaler = autoscaler
         self.history = History()
+        self.onset: Onset | None = None
 
 
 class Scaler:
@@ -109,7 +111,9 @@ class Scaler:
             if len(self._early) < EARLY_WAKES:
                 self._early.setdefault(key, message)
             return
-        revision.autoscaler.record(math.floor(message.time), 1.0, 1.0)
+        second = math.floor(message.time)
+        revision.onset = Onset(second)
+        revision.autoscaler.record(second, 1.0, 1.0)
         self._rouse(revision)
         if revision.autoscaler.desired <= 0:
             path, client = message.path or "?", message.client or "?"
@@ -122,11 +126,25 @@ class Scaler:
             if revision is None:
                 _log.debug("figures of nobody", gateway=gateway, revision=figures.revision)
                 continue
-            revision.autoscaler.record(message.second, figures.concurrency, figures.requests)
+            concurrency = self._concurrency(revision, message.second, figures)
+            revision.autoscaler.record(message.second, concurrency, figures.requests)
             self._rouse(revision)
             trigger = self._impatient(revision, figures)
             if trigger is not None:
                 self._decide(revision, trigger, at_once=True)
+
+    def _concurrency(self, revision: _Revision, second: int, figures: RevisionStats) -> float:
+        """What to record; just after a waking it may differ from the average that was told."""
+        onset = revision.onset
+        if onset is None or second < onset.second:
+            return figures.concurrency
+        if second == onset.second:
+            return onset.within(figures.concurrency, figures.in_flight + figures.waiting)
+        if second == onset.second + 1:
+            revision.autoscaler.record(onset.second, onset.after(figures.concurrency), 0.0)
+        else:
+            revision.onset = None
+        return figures.concurrency
 
     def _impatient(self, revision: _Revision, figures: RevisionStats) -> Reason | None:
         """Why not to wait for the next tick, if there is a reason."""
