@@ -156,7 +156,7 @@ class NodeAgent:
 
     async def _forget_processes(self, uid: str) -> None:
         await self._runtime.sweep(uid)
-        self._records.remove(uid)
+        await asyncio.to_thread(self._records.remove, uid)
 
     async def _take_over(self, found: Adoption) -> bool:
         """Whether a process of the Pod still runs."""

@@ -1,7 +1,13 @@
-"""What survives us: one small file per Pod, enough to find its processes again."""
+"""What survives us: a directory and one small file per Pod, enough to find its processes again.
+
+The directory `<uid>` is made before anything of the Pod is started, the file `<uid>.json` as soon
+as the identity of a process is known. A directory without a file is a start that was cut short:
+its processes are known by their mark alone.
+"""
 
 import contextlib
 import json
+import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -10,18 +16,17 @@ from utsuwa.kit.documents import Document
 
 @dataclass(slots=True)
 class PodRecord:
-    """A Pod that was started here. `containers`: what the runtime adopts, by container; empty
-    for one that was about to be started."""
+    """A Pod that was started here. `containers`: what the runtime adopts, by container."""
 
     uid: str
-    namespace: str
-    name: str
-    port: int
+    namespace: str = ""
+    name: str = ""
+    port: int = 0
     containers: dict[str, Document] = field(default_factory=dict)
 
 
 class Records:
-    """The records below `directory`, each in its own file `<uid>.json`."""
+    """The records below `directory`."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -31,6 +36,10 @@ class Records:
         """The Pod's own directory, for its temporary files."""
         return self._directory / uid
 
+    def begin(self, uid: str) -> None:
+        """Something of the Pod is about to be started."""
+        self.scratch(uid).mkdir(exist_ok=True)
+
     def write(self, record: PodRecord) -> None:
         """Replace the record; a reader sees the old or the new one, never half of it."""
         temporary = self._directory / f".{record.uid}"
@@ -38,13 +47,17 @@ class Records:
         temporary.rename(self._directory / f"{record.uid}.json")
 
     def remove(self, uid: str) -> None:
-        """Forget the Pod."""
+        """Forget the Pod, and remove what it has written. Blocks."""
+        shutil.rmtree(self.scratch(uid), ignore_errors=True)
         (self._directory / f"{uid}.json").unlink(missing_ok=True)
 
     def all(self) -> list[PodRecord]:
-        """Every record that can be read."""
-        found = []
-        for path in sorted(self._directory.glob("*.json")):
-            with contextlib.suppress(OSError, ValueError, TypeError):
-                found.append(PodRecord(**json.loads(path.read_text())))
-        return found
+        """Every record that can be read, and an empty one for each start that was cut short."""
+        found: dict[str, PodRecord] = {}
+        for path in self._directory.iterdir():
+            if path.is_dir():
+                found.setdefault(path.name, PodRecord(path.name))
+            elif path.suffix == ".json":
+                with contextlib.suppress(OSError, ValueError, TypeError):
+                    found[path.stem] = PodRecord(**json.loads(path.read_text()))
+        return sorted(found.values(), key=lambda record: record.uid)

@@ -6,7 +6,6 @@ the process already starts. Statuses are written by one task, one write per real
 
 import asyncio
 import contextlib
-import shutil
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -140,16 +139,12 @@ class PodWorker:
         if not self._ending.is_set() or self._adopted:
             await self._live()
         await self._remove_object()
-        self._site.records.remove(self.uid)
-        scratch = self._site.records.scratch(self.uid)
-        await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+        await asyncio.to_thread(self._site.records.remove, self.uid)
 
     async def _live(self) -> None:
-        self._site.records.scratch(self.uid).mkdir(parents=True, exist_ok=True)
+        self._site.records.begin(self.uid)
         for name, instance in self._adopted.items():
             self._save(name, instance)
-        if not self._adopted:
-            self._site.records.write(self._record)
         for container in self._containers:
             name = f"container {self._key} {container.state.name}"
             self._lives.append(asyncio.create_task(container.run(), name=name))

@@ -413,6 +413,20 @@ async def test_a_process_whose_pod_is_gone_is_killed(a_node: NodeMaker) -> None:
         assert node.runtime.running == []
 
 
+async def test_a_start_that_was_cut_short_leaves_no_orphan(a_node: NodeMaker) -> None:
+    """Control died between the spawn and the record: the process is found by its mark."""
+    async with a_node() as node:
+        await node.create(a_pod())
+        uid = (await node.pod())["metadata"]["uid"]
+        await node.crash()
+        (node.data_dir / "pods" / f"{uid}.json").unlink()
+        report = await node.start()
+        await node.settle()
+        assert (report.adopted, report.replaced) == (0, 1)
+        assert node.runtime.swept == [uid]
+        assert [instance.alive for instance in node.runtime.instances] == [False, True]
+
+
 async def test_after_another_boot_owned_pods_are_made_anew(a_node: NodeMaker) -> None:
     """No pid means anything any more: the owner makes a new Pod, so this one goes."""
     async with a_node() as node:
