@@ -1,7 +1,7 @@
 """What the platform adds to a cold start: first request to first byte, minus the app's own start.
 
 Fifty services are deployed and left until they are at zero; then each gets one request. The
-app's own start (spawn to listening) is measured in the same run by spawning its command directly.
+app's own start (spawn to listening) is measured in the same run, by the same interpreter.
 """
 
 import contextlib
@@ -9,7 +9,6 @@ import http.client
 import os
 import socket
 import subprocess
-import sys
 import time
 
 from benchmarks.cluster import ROOT, Api, Cluster, cluster, free_port, percentile
@@ -18,13 +17,13 @@ SERVICES = 50
 SAMPLE = ROOT / "samples" / "autoscale"
 
 
-def own_start() -> float:
-    """Seconds from spawning the sample to its accepting a connection."""
+def own_start(python: str) -> float:
+    """Seconds from spawning the sample with `python` to its accepting a connection."""
     port = free_port()
     environment = {**os.environ, "PORT": str(port), "K_REVISION": "bench"}
     started = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-u", "main.py"], cwd=SAMPLE, env=environment,
+        [python, "-u", "main.py"], cwd=SAMPLE, env=environment,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
@@ -75,7 +74,8 @@ def main() -> None:
     """Print the table."""
     with cluster() as up:
         cold = measure(up)
-        own = [own_start() for _ in range(SERVICES)]
+        python = str(next((up.data_dir / "images" / "bundles").glob("*/venv/bin/python")))
+        own = [own_start(python) for _ in range(SERVICES)]
     print("cold start, ms                      p50      p99")
     for title, values in (
         ("request to first byte", cold),

@@ -14,11 +14,15 @@ _HTTP_TIMEOUT = 1.0
 def interval(attempt: int, age: float) -> float:
     """Seconds to wait after the `attempt`-th failure (from 0) of a pod known for `age` seconds.
 
-    From 1 ms, half as much more each time, up to 25 ms; 200 ms once 10 s have passed.
+    2 ms during the first half second, in which most starts are decided (a probe costs 60 µs, a
+    longer interval its half in every cold start); then half as much more each time, up to 25 ms;
+    200 ms once 10 s have passed.
     """
     if age >= 10.0:
         return 0.2
-    return float(min(0.025, 0.001 * 1.5 ** min(attempt, 20)))
+    if age < 0.5:
+        return 0.002
+    return float(min(0.025, 0.002 * 1.5 ** min(attempt, 20)))
 
 
 class Prober:

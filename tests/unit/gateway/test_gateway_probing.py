@@ -6,11 +6,10 @@ from utsuwa.gateway.probing import http_probe, interval, success
 from utsuwa.routing.messages import Probe
 
 
-def test_intervals_grow_from_one_millisecond_to_twenty_five() -> None:
-    delays = [interval(attempt, 0.0) for attempt in range(12)]
-    assert delays[:3] == pytest.approx([0.001, 0.0015, 0.00225])
-    assert delays[-1] == 0.025
-    assert delays == sorted(delays)
+def test_intervals_are_short_while_a_start_is_decided_and_long_when_it_is_not() -> None:
+    assert [interval(attempt, 0.1) for attempt in (0, 5, 200)] == [0.002] * 3
+    assert interval(250, 0.6) == 0.025
+    assert interval(1000, 11.0) == 0.2
 
 
 def test_a_pod_that_takes_long_is_asked_less_often() -> None:

@@ -28,7 +28,8 @@ class Bundle:
 
 
 def base_interpreter() -> str:
-    """The Python below any virtual environment that we run in."""
+    """The Python below any virtual environment that we run in: bundles have environments of their
+    own."""
     found: str = getattr(sys, "_base_executable", None) or sys.executable
     return os.path.realpath(found)
 
@@ -39,7 +40,7 @@ def write_manifest(directory: Path, digest: str, how: Recipe, size: int) -> None
         "digest": digest,
         "command": list(how.command),
         "kind": how.kind,
-        "venv": bool(how.install),
+        "venv": how.kind == "python",
         "size": size,
     }
     temporary = directory / f".{MANIFEST}"
