@@ -5,59 +5,8 @@ from pathlib import Path
 import pytest
 
 from utsuwa.controllers.dataplane.link import LinkServer
-from utsuwa.kit.framing import FrameDecoder, encode_frame
-from utsuwa.routing.messages import (
-    Ack,
-    Delta,
-    Drained,
-    Hello,
-    RevisionStats,
-    Snapshot,
-    Stats,
-    ToControl,
-    ToGateway,
-    Wake,
-    to_gateway,
-)
-
-
-class Sink:
-    def __init__(self) -> None:
-        self.heard: list[object] = []
-
-    def wake(self, message: Wake) -> None:
-        self.heard.append(message)
-
-    def stats(self, gateway: str, message: Stats) -> None:
-        self.heard.append((gateway, message))
-
-
-class FakeGateway:
-    """The other end of the link, driven by hand."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-        self._frames = FrameDecoder()
-        self._bodies: list[bytes] = []
-
-    def say(self, message: ToControl) -> None:
-        self._writer.write(encode_frame(message))
-
-    def babble(self) -> None:
-        self._writer.write(encode_frame({"what": "?"}))
-
-    async def hear(self) -> ToGateway | None:
-        while not self._bodies:
-            data = await self._reader.read(65536)
-            if not data:
-                return None
-            self._bodies += self._frames.feed(data)
-        message: ToGateway = to_gateway.decode(self._bodies.pop(0))
-        return message
-
-    async def hang_up(self) -> None:
-        self._writer.close()
-        await self._writer.wait_closed()
+from utsuwa.routing.messages import Ack, Delta, Drained, RevisionStats, Snapshot, Stats, Wake
+from utsuwa.testing.link import FakeGateway, Sink
 
 
 class World:
@@ -74,8 +23,7 @@ class World:
         self.dialled: list[FakeGateway] = []
 
     async def dial(self, name: str = "gateway-0") -> FakeGateway:
-        gateway = FakeGateway(*await asyncio.open_unix_connection(str(self.path)))
-        gateway.say(Hello(name))
+        gateway = await FakeGateway.dial(self.path, name)
         self.dialled.append(gateway)
         return gateway
 
