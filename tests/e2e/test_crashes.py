@@ -121,11 +121,13 @@ def test_control_killed_under_load_fails_no_request_and_pods_are_adopted(loaded:
 
 def test_the_gateway_killed_under_load_refuses_nobody_and_serves_again(loaded: Up) -> None:
     with Load(loaded, 200) as load:
-        os.kill(loaded.pid_of("gateway"), signal.SIGKILL)
+        gateway = loaded.pid_of("gateway")
+        os.kill(gateway, signal.SIGKILL)
         started = time.monotonic()
-        served = load.served
-        until(lambda: load.served > served, 10)
+        until(lambda: loaded.pid_of("gateway") != gateway, 10)
+        assert loaded.call(HOST)[0] == 200
         back = time.monotonic() - started
+        served = load.served
         until(lambda: load.served > served + 400, 20)
     assert load.statuses.get("refused", 0) == 0
     assert load.statuses.get("broken", 0) <= 200, "only what was in flight in it may be lost"
