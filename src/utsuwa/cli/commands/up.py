@@ -21,7 +21,11 @@ _PORT = click.IntRange(1, 65535)
     "--api-port", type=_PORT, default=6443, show_default=True, help="Port of the Kubernetes API."
 )
 @click.option(
-    "--console-port", type=_PORT, default=8090, show_default=True, help="Port of the console."
+    "--console-port",
+    type=_PORT,
+    default=8090,
+    show_default=True,
+    help="Kept for the console, which this version does not have yet.",
 )
 @click.option(
     "--domain",
@@ -41,7 +45,7 @@ _PORT = click.IntRange(1, 65535)
     type=click.Choice(["auto", "process", "container"]),
     default="auto",
     show_default=True,
-    help="What a pod is.",
+    help="What a pod is; this version runs processes alone.",
 )
 @click.option(
     "--log-level",
