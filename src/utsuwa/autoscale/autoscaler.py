@@ -79,6 +79,20 @@ class Autoscaler:
         self._collector.resize(parameters, now)
         self.resting = False
 
+    def wake(self, second: int) -> None:
+        """A first request came in `second` for a revision that was idle; it counts as 1 and 1.
+
+        Where nothing was wanted, what lies before is idleness alone, and is forgotten: those
+        seconds would hold the panic window's average down for as long as it is, and a load that
+        comes back ten seconds after the last pod has gone would get one pod a second. A load that
+        comes after a whole window has passed finds them forgotten anyway.
+        """
+        if self.desired == 0:
+            self._collector = Collector(self._parameters)
+            if self._ready_since is not None:
+                self._ready_since = max(self._ready_since, second)
+        self.record(second, 1.0, 1.0)
+
     def record(self, second: float, concurrency: float, requests: float) -> None:
         """Add one statistic of `second`."""
         if self.resting:

@@ -127,3 +127,29 @@ def test_only_a_changed_wish_or_sign_informs() -> None:
     assert informs((1, 5), (2, 5))
     assert informs((1, 5), (1, -5))
     assert not informs((1, 5), (1, 0))
+
+
+def test_a_load_that_comes_back_after_zero_is_not_held_down_by_the_zeros_before_it() -> None:
+    """60 idle seconds with a pod, zero, and 500 requests at once: 7 pods, not 1 of 500/6/80."""
+    autoscaler = Autoscaler(AT_80, now=START, ready=1)
+    for second in range(60):
+        autoscaler.record(START + second, 0, 0)
+    idle = autoscaler.tick(now=START + 61.25, ready=1)
+    assert idle is not None
+    assert idle.desired == 0
+    autoscaler.disturb(START + 61.5, 0)
+    autoscaler.wake(math.floor(START + 62))
+    autoscaler.record(START + 62, 499, 499)
+    decision = autoscaler.tick(now=START + 63.25, ready=1)
+    assert decision is not None
+    assert (decision.panic, decision.desired) == (500, 7)
+
+
+def test_a_wake_up_of_a_revision_that_still_wants_pods_forgets_nothing() -> None:
+    autoscaler = Autoscaler(AT_80, now=START, ready=1)
+    autoscaler.record(START, 300, 300)
+    assert autoscaler.tick(now=START + 1.25, ready=1) is not None
+    autoscaler.wake(math.floor(START + 1))
+    decision = autoscaler.tick(now=START + 2.25, ready=1)
+    assert decision is not None
+    assert decision.stable == 150.5

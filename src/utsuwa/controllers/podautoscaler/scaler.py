@@ -113,7 +113,7 @@ class Scaler:
             return
         second = math.floor(message.time)
         revision.onset = Onset(second)
-        revision.autoscaler.record(second, 1.0, 1.0)
+        revision.autoscaler.wake(second)
         self._rouse(revision)
         if revision.autoscaler.desired <= 0:
             path, client = message.path or "?", message.client or "?"
