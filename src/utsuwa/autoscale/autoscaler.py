@@ -82,15 +82,14 @@ class Autoscaler:
     def wake(self, second: int) -> None:
         """A first request came in `second` for a revision that was idle; it counts as 1 and 1.
 
-        Where nothing was wanted, what lies before is idleness alone, and is forgotten: those
-        seconds would hold the panic window's average down for as long as it is, and a load that
-        comes back ten seconds after the last pod has gone would get one pod a second. A load that
-        comes after a whole window has passed finds them forgotten anyway.
+        At zero, what lies before is idleness alone, and is forgotten: those seconds would hold
+        the panic window's average down for as long as it is, and a load that comes back seconds
+        after the last pod has gone would get one pod a second. A load that comes after a whole
+        window has passed finds them forgotten anyway. An idle pod that is still there is a
+        measurement, and dilutes as in the original.
         """
-        if self.desired == 0:
+        if self.desired == 0 and self._ready_since is None:
             self._collector = Collector(self._parameters)
-            if self._ready_since is not None:
-                self._ready_since = max(self._ready_since, second)
         self.record(second, 1.0, 1.0)
 
     def record(self, second: float, concurrency: float, requests: float) -> None:
