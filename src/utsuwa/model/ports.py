@@ -56,7 +56,10 @@ def with_numbered_probe_ports(document: Document) -> Document:
 
 def _pod_spec(document: Document) -> dict[str, Any] | None:
     spec = dig(document, "spec", "template", "spec") or dig(document, "spec")
-    return spec if isinstance(spec, dict) and spec.get("containers") else None
+    containers = spec.get("containers") if isinstance(spec, dict) else None
+    if not isinstance(containers, list) or not containers:
+        return None  # an open spec of another kind may have anything under that name
+    return spec if all(isinstance(container, dict) for container in containers) else None
 
 
 def _named(spec: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
