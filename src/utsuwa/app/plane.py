@@ -33,7 +33,7 @@ from utsuwa.kit.documents import Document
 from utsuwa.kit.ids import Ids
 from utsuwa.kit.log import get_logger
 from utsuwa.kit.tasks import OnDeath, TaskSet
-from utsuwa.model.kinds import CONFIG_MAP
+from utsuwa.model.kinds import CONFIG_MAP, KINDS
 from utsuwa.node import AdoptionReport, NodeAgent, ProcessRuntime, default_node_name
 from utsuwa.node.images import ImageStore
 from utsuwa.store import Store
@@ -103,12 +103,16 @@ class ControlPlane:
         await self._store.open()
         await bootstrap(self._cluster, self._addresses)
         await self._serve_api(sockets)
-        controllers = self._controllers()
         context = self._context
         context.settings.follow(context.informers.of(CONFIG_MAP))
+        for kind in KINDS:
+            context.informers.of(kind)
         context.informers.start(self._tasks)
         await context.informers.synced()
+        # Who hears of a change first acts first: the way of a cold start (Deployment, Pod,
+        # process) comes before those that only tell of it.
         report = await self._node.start(self._tasks)
+        controllers = self._controllers()
         await self._dataplane.start(self._tasks)
         self._scaler.start(self._tasks)
         for controller in controllers:
@@ -143,6 +147,8 @@ class ControlPlane:
     def _controllers(self) -> list[Startable]:
         context = self._context
         return [
+            workloads.build_deployment(context),
+            workloads.build_replicaset(context),
             service.build(context),
             configuration.build(context),
             revision.build(context, self._images),
