@@ -25,7 +25,7 @@ from utsuwa.controllers import (
 )
 from utsuwa.controllers.dataplane import DataPlane
 from utsuwa.controllers.events import EventRecorder
-from utsuwa.controllers.framework import Context, Startable
+from utsuwa.controllers.framework import Context, Controller
 from utsuwa.controllers.live_settings import LiveSettings
 from utsuwa.controllers.podautoscaler import Scaler
 from utsuwa.kit.clock import Clock
@@ -113,6 +113,7 @@ class ControlPlane:
         # process) comes before those that only tell of it.
         report = await self._node.start(self._tasks)
         controllers = self._controllers()
+        _check_unique(controllers)
         await self._dataplane.start(self._tasks)
         self._scaler.start(self._tasks)
         for controller in controllers:
@@ -144,7 +145,7 @@ class ControlPlane:
             server = f"https://{options.address}"  # gcloud calls port 443 whatever is written here
         write_kubeconfig(self._layout.kubeconfig, authority.kubeconfig(server))
 
-    def _controllers(self) -> list[Startable]:
+    def _controllers(self) -> list[Controller]:
         context = self._context
         return [
             workloads.build_deployment(context),
@@ -157,8 +158,6 @@ class ControlPlane:
             revision_gc.build(context),
             podautoscaler.build(context, self._scaler),
             serverlessservice.build(context, address=LOOPBACK, port=self._options.gateway_port),
-            workloads.build_deployment(context),
-            workloads.build_replicaset(context),
             *garbage.build(context),
         ]
 
@@ -188,6 +187,14 @@ def _addresses(options: ControlOptions) -> Addresses:
         gateway_port=options.gateway_port,
         api_port=options.api_port,
     )
+
+
+def _check_unique(controllers: Sequence[Controller]) -> None:
+    """Two controllers of one kind would each do everything, and make twice the Pods."""
+    names = [controller.name for controller in controllers]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise RuntimeError(f"wired twice: {', '.join(twice)}")
 
 
 def _notes(report: AdoptionReport) -> list[str]:

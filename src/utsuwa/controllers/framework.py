@@ -153,11 +153,3 @@ class Controller:
             self.queue.forget(key)
             if again is not None:
                 self.queue.add_after(key, again)
-
-
-class Startable(Protocol):
-    """A controller, or anything else that runs as background tasks beside them."""
-
-    def start(self, tasks: TaskSet) -> None:
-        """Start the background tasks."""
-        ...
