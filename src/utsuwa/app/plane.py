@@ -27,7 +27,7 @@ from utsuwa.controllers.dataplane import DataPlane
 from utsuwa.controllers.events import EventRecorder
 from utsuwa.controllers.framework import Context, Startable
 from utsuwa.controllers.live_settings import LiveSettings
-from utsuwa.controllers.podautoscaler import HorizontalHistory, Scaler
+from utsuwa.controllers.podautoscaler import Decisions, HorizontalHistory, Scaler
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import Document
 from utsuwa.kit.ids import Ids
@@ -94,6 +94,8 @@ class ControlPlane:
             ids=ids,
             logs=_Logs(self._node),
             version=__version__,
+            usage=self._node,
+            decisions=Decisions(self._scaler, self._horizontal),
         )
 
     def __repr__(self) -> str:

@@ -10,6 +10,7 @@ from utsuwa.controllers.podautoscaler.history import Entry
 from utsuwa.controllers.podautoscaler.hpa import HorizontalHistory, UsageSource, build_hpa
 from utsuwa.controllers.podautoscaler.reconciler import PodAutoscalerReconciler
 from utsuwa.controllers.podautoscaler.scaler import Scaler
+from utsuwa.controllers.podautoscaler.told import Decisions
 from utsuwa.kit.documents import Document
 from utsuwa.model.config_autoscaler import KPA_CLASS
 from utsuwa.model.kinds import DEPLOYMENT, POD_AUTOSCALER, SERVERLESS_SERVICE
@@ -17,6 +18,7 @@ from utsuwa.model.meta import annotations_of
 from utsuwa.model.usage import PodUse
 
 __all__ = [
+    "Decisions",
     "Entry",
     "HorizontalHistory",
     "PodUse",
