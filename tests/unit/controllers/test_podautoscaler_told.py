@@ -5,6 +5,7 @@ from datetime import datetime
 
 import pytest
 
+from utsuwa.autoscale.horizontal import HorizontalDecision
 from utsuwa.autoscale.reasons import because
 from utsuwa.autoscale.scaling import Scaling
 from utsuwa.cluster.port import Key
@@ -70,12 +71,14 @@ async def test_class_hpa_is_told_by_the_ratio_of_use_and_target() -> None:
         grown = next(one for one in told if one["desired"] == 2)
         assert (grown["class"], grown["metric"], grown["ratio"]) == (hpa["class"], "cpu", 2.0)
         assert grown["reasons"][0]["code"] == "use"
-        before = len(told)
-        await world.run(3600 * 2)
-        assert len(Decisions(world.scaler, world.horizontal).decisions(WEB)) <= 240 > before
 
 
-def test_a_revision_that_nobody_knows_has_none() -> None:
+def test_class_hpa_remembers_an_hour() -> None:
+    """240 decisions of 15 s; nothing of a revision that is gone."""
     history = HorizontalHistory()
+    for number in range(300):
+        history.add(WEB, HorizontalDecision(number * 15.0, "cpu", 1.0, 1, 1, ()))
+    kept = history.of(WEB)
+    assert (len(kept), kept[0].time, kept[-1].time) == (240, 900.0, 4485.0)
     history.forget(WEB)
     assert history.of(WEB) == []
