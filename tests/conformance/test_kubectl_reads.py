@@ -9,7 +9,17 @@ import yaml
 
 from utsuwa.cluster.port import Key
 from utsuwa.kit.documents import Document
-from utsuwa.model.kinds import CONFIG_MAP, DEPLOYMENT, EVENT, POD, REVISION, SERVICE
+from utsuwa.model.kinds import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    EVENT,
+    NODE,
+    POD,
+    POD_AUTOSCALER,
+    REVISION,
+    SERVICE,
+)
+from utsuwa.model.usage import ContainerUse, PodUse
 from utsuwa.testing.apiserver import Serving
 from utsuwa.testing.kubectl import Kubectl
 
@@ -289,3 +299,38 @@ async def test_explain_knows_the_kinds(kubectl: Kubectl) -> None:
     out = (await kubectl.ok("explain", "ksvc.spec")).out
     assert "KIND:       Service" in out
     assert "VERSION:    v1" in out
+
+
+async def test_top_shows_what_pods_and_nodes_use(api: Serving, kubectl: Kubectl) -> None:
+    """`metrics.k8s.io/v1beta1`: found by discovery, shown in millicores and MiB."""
+    await make_pod(api)
+    pod = await api.cluster.get(POD, Key("default", "hello-abc"))
+    use = PodUse(0.25, 64 << 20, 15.0, (ContainerUse("user-container", 0.25, 64 << 20),))
+    api.told.pods[pod["metadata"]["uid"]] = use
+    rows = (await kubectl.ok("top", "pods", "--containers")).rows
+    assert rows[1] == ["hello-abc", "user-container", "250m", "64Mi"]
+    assert (await kubectl.ok("top", "pod", "hello-abc", "--no-headers")).rows == [
+        ["hello-abc", "250m", "64Mi"]
+    ]
+    node = NODE.document("", "here")
+    await api.cluster.create(node)
+    allocatable = {"cpu": "2", "memory": "1024Mi"}
+    await api.cluster.update_status({**node, "status": {"allocatable": allocatable}})
+    api.told.machines["here"] = PodUse(0.5, 256 << 20, 0.5)
+    rows = (await kubectl.ok("top", "nodes", "--no-headers")).rows
+    assert rows == [["here", "500m", "25%", "256Mi", "25%"]]
+
+
+async def test_the_decisions_on_a_revision_are_had_by_their_path(
+    api: Serving, kubectl: Kubectl
+) -> None:
+    """`kubectl get --raw`, and the sub-resource does not disturb `get podautoscalers`."""
+    await api.cluster.create(POD_AUTOSCALER.document("default", "hello-00001", spec={}))
+    api.told.decided[Key("default", "hello-00001")] = [{"desired": 3, "mode": "panic"}]
+    path = (
+        "/apis/autoscaling.internal.knative.dev/v1alpha1/namespaces/default/podautoscalers/"
+        "hello-00001/decisions"
+    )
+    told = json.loads((await kubectl.ok("get", "--raw", path)).out)
+    assert told["items"] == [{"desired": 3, "mode": "panic"}]
+    assert "hello-00001" in (await kubectl.ok("get", "kpa")).out

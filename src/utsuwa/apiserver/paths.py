@@ -7,9 +7,16 @@
 from dataclasses import dataclass
 
 from utsuwa.cluster.port import Key
-from utsuwa.model.kinds import KINDS, NAMESPACE, Kind
+from utsuwa.model.kinds import KINDS, MEASURED_KINDS, NAMESPACE, POD_AUTOSCALER, Kind
 
-_BY_PATH: dict[tuple[str, str], Kind] = {(kind.api_version, kind.plural): kind for kind in KINDS}
+_BY_PATH: dict[tuple[str, str], Kind] = {
+    (kind.api_version, kind.plural): kind for kind in (*KINDS, *MEASURED_KINDS)
+}
+_SERVED_HERE: dict[Kind, tuple[str, ...]] = {
+    NAMESPACE: ("finalize",),
+    POD_AUTOSCALER: ("decisions",),
+}
+"""Sub-resources that are no part of the stored object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,5 +69,5 @@ def _resolve(api_version: str, rest: list[str]) -> Target | None:
 
 
 def served_subresources(kind: Kind) -> tuple[str, ...]:
-    """The sub-resources of a kind; Namespaces also have `finalize`."""
-    return (*kind.subresources, "finalize") if kind is NAMESPACE else kind.subresources
+    """The sub-resources of a kind; Namespaces also have `finalize`, PodAutoscalers `decisions`."""
+    return (*kind.subresources, *_SERVED_HERE.get(kind, ()))

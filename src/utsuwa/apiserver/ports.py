@@ -1,6 +1,6 @@
 """What the API server asks of the rest: a cluster it can patch atomically, logs, and rights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -8,6 +8,7 @@ from typing import Protocol
 from utsuwa.cluster.port import Cluster, Key
 from utsuwa.kit.documents import Document
 from utsuwa.model.kinds import Kind
+from utsuwa.model.usage import PodUse
 
 
 class Backend(Cluster, Protocol):
@@ -39,6 +40,26 @@ class LogSource(Protocol):
     def path(self, pod: Document, container: str, previous: bool) -> Path | None:
         """The file that holds the output of `container` (of its life before the current one when
         `previous`); None when it never ran."""
+        ...
+
+
+class UsageSource(Protocol):
+    """Who measures what pods and machines use."""
+
+    async def measured(self, uids: Sequence[str]) -> Mapping[str, PodUse]:
+        """What each of these Pods uses, by uid; those that do not run are left out."""
+        ...
+
+    async def machine(self, name: str) -> PodUse | None:
+        """What the machine behind the Node `name` uses; None where nobody can tell."""
+        ...
+
+
+class DecisionSource(Protocol):
+    """Who remembers why there are so many pods."""
+
+    def decisions(self, autoscaler: Key) -> Sequence[Document]:
+        """The last hour of decisions on a PodAutoscaler, oldest first."""
         ...
 
 

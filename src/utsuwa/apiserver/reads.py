@@ -7,6 +7,7 @@ from utsuwa.apiserver.scale import scale_of
 from utsuwa.cluster.errors import ExpiredError
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import Document
+from utsuwa.model.kinds import Kind
 
 
 class Reads:
@@ -41,10 +42,11 @@ class Reads:
             page = self._pages.first(items, str(version), question, limit)
         return Outcome(call.shape.many(page.items, page.metadata, self._clock.now()))
 
-    async def select(self, call: Call) -> tuple[list[Document], int]:
-        """The selected objects and the version to watch from."""
+    async def select(self, call: Call, kind: Kind | None = None) -> tuple[list[Document], int]:
+        """The selected objects (of `kind`, where that is not the one called for) and the version
+        to watch from."""
         matches = call.selection()
-        listing = await self._cluster.list(call.target.kind, call.target.namespace)
+        listing = await self._cluster.list(kind or call.target.kind, call.target.namespace)
         asked = call.query.get("resourceVersion", "")
         if call.query.get("resourceVersionMatch") == "Exact" and asked != str(
             listing.resource_version

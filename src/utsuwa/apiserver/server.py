@@ -17,9 +17,19 @@ from utsuwa.apiserver.auth import MastersOnly, forbidden, user_of
 from utsuwa.apiserver.bodies import LIMIT, document, parse
 from utsuwa.apiserver.calls import Call, Outcome
 from utsuwa.apiserver.logs import Logs
+from utsuwa.apiserver.measured import SOURCES, Measured, NothingKnown
 from utsuwa.apiserver.negotiation import Form, discovery_type, wanted
 from utsuwa.apiserver.paths import parse as parse_path
-from utsuwa.apiserver.ports import Admission, Attributes, Authorizer, Backend, LogSource, User
+from utsuwa.apiserver.ports import (
+    Admission,
+    Attributes,
+    Authorizer,
+    Backend,
+    DecisionSource,
+    LogSource,
+    UsageSource,
+    User,
+)
 from utsuwa.apiserver.reads import Reads
 from utsuwa.apiserver.status import (
     InternalError,
@@ -45,6 +55,8 @@ _REVIEWS = {f"/apis/{group}/v1/{plural}": name for group, plural, name in discov
 _VERBS = {
     "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete",
 }  # fmt: skip
+_READ_ONLY = frozenset({"log", "decisions"})
+"""Sub-resources that nobody writes."""
 
 _Answer = Callable[[Call], Awaitable[Outcome]]
 
@@ -55,7 +67,7 @@ class ApiServer:
     `app` is the aiohttp application; :meth:`serve` listens on sockets that somebody else opened.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (each one is a collaborator, all but one go by name)
         self,
         cluster: Backend,
         *,
@@ -65,6 +77,8 @@ class ApiServer:
         logs: LogSource,
         version: str,
         authorizer: Authorizer | None = None,
+        usage: UsageSource | None = None,
+        decisions: DecisionSource | None = None,
     ) -> None:
         reads = Reads(cluster, clock)
         writes = Writes(cluster, reads, admission, clock)
@@ -74,6 +88,10 @@ class ApiServer:
         self._reads = reads
         self._watches = Watches(cluster, reads, clock)
         self._logs = Logs(cluster, logs, clock)
+        self._measured = Measured(
+            cluster, reads, clock,
+            usage=usage or NothingKnown(), decisions=decisions or NothingKnown(),
+        )  # fmt: skip
         self._tasks = TaskSet()
         self._writers: dict[str, _Answer] = {
             "create": writes.create,
@@ -176,13 +194,17 @@ class ApiServer:
             return await self._watches.serve(call, request)
         if target.subresource == "log":
             return await self._logs.serve(call, request)
-        if verb == "list":
-            return _outcome(await self._reads.listing(call))
-        if verb == "get":
-            return _outcome(await self._reads.get(call))
+        if verb in {"list", "get"}:
+            return _outcome(await self._read(verb, call))
         # A write that has begun is finished, even if its client goes away meanwhile.
         task = self._tasks.start(self._written(verb, call, request), name=f"{verb} {request.path}")
         return await asyncio.shield(task)
+
+    async def _read(self, verb: str, call: Call) -> Outcome:
+        if call.target.subresource == "decisions":
+            return await self._measured.decisions(call)
+        reads = self._measured if call.target.kind in SOURCES else self._reads
+        return await (reads.listing(call) if verb == "list" else reads.get(call))
 
     async def _written(self, verb: str, call: Call, request: web.Request) -> web.Response:
         try:
@@ -217,17 +239,17 @@ class ApiServer:
 
 
 def _verb(call: Call, method: str) -> str:
-    named = bool(call.target.name)
+    named, measured = bool(call.target.name), call.target.kind in SOURCES
     if method in {"GET", "HEAD"}:
         if named:
             return "get"
-        return "watch" if call.flag("watch") else "list"
-    verb = _VERBS.get(method, "")
+        return "watch" if call.flag("watch") and not measured else "list"
+    verb = "" if measured else _VERBS.get(method, "")
     sub = call.target.subresource
     takes = {
         "create": not named,
-        "update": named and sub != "log",
-        "patch": named and sub not in {"log", "finalize"},
+        "update": named and sub not in _READ_ONLY,
+        "patch": named and sub not in {*_READ_ONLY, "finalize"},
         "delete": not sub,
     }
     if not takes.get(verb):

@@ -27,7 +27,7 @@ from utsuwa.controllers.dataplane import DataPlane
 from utsuwa.controllers.events import EventRecorder
 from utsuwa.controllers.framework import Context, Controller
 from utsuwa.controllers.live_settings import LiveSettings
-from utsuwa.controllers.podautoscaler import Scaler
+from utsuwa.controllers.podautoscaler import Decisions, HorizontalHistory, Scaler
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import Document
 from utsuwa.kit.ids import Ids
@@ -66,6 +66,7 @@ class ControlPlane:
         self._addresses = _addresses(options)
         self._images = ImageStore(self._layout.images)
         self._scaler = Scaler(self._context)
+        self._horizontal = HorizontalHistory()
         self._dataplane = DataPlane(
             self._context,
             socket=self._layout.link,
@@ -93,6 +94,8 @@ class ControlPlane:
             ids=ids,
             logs=_Logs(self._node),
             version=__version__,
+            usage=self._node,
+            decisions=Decisions(self._scaler, self._horizontal),
         )
 
     def __repr__(self) -> str:
@@ -157,6 +160,7 @@ class ControlPlane:
             labeler.build(context),
             revision_gc.build(context),
             podautoscaler.build(context, self._scaler),
+            podautoscaler.build_hpa(context, self._node, self._horizontal),
             serverlessservice.build(context, address=LOOPBACK, port=self._options.gateway_port),
             *garbage.build(context),
         ]

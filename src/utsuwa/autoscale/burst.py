@@ -60,4 +60,6 @@ def same_sign(one: int, other: int) -> bool:
 
 def int32(value: float) -> int:
     """`value` as a pod count: whole, kept within 32 bits."""
+    if -MAX_INT32 <= value <= MAX_INT32:
+        return int(value)
     return int(min(max(value, -MAX_INT32 - 1), MAX_INT32))

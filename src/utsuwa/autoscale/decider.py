@@ -18,8 +18,9 @@ TICK = 2.0
 """Seconds between two decisions on an active revision."""
 
 
-class Decision(msgspec.Struct, frozen=True):
-    """One decision: what went in, which rules fired, what came out, when it can change."""
+class Decision(msgspec.Struct, frozen=True, gc=False):
+    """One decision: what went in, which rules fired, what came out, when it can change. Made by
+    the thousand and never part of a cycle: the collector of cycles need not know it."""
 
     time: float
     """Unix seconds."""
@@ -108,7 +109,7 @@ class Decider:
         stable_pods = math.ceil(load.stable / parameters.target)
         panic_pods = math.ceil(load.panic / parameters.target)
         stable = self._limited(stable_pods, present)
-        panic = self._limited(panic_pods, present)
+        panic = stable if panic_pods == stable_pods else self._limited(panic_pods, present)
         self._explain_load(reasons, load, stable_pods, panic_pods)
         self._watch_panic(reasons, panic_pods, present, now)
         want = stable

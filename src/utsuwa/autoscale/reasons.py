@@ -48,7 +48,7 @@ SENTENCES: dict[str, str] = {
 """A sentence for every code; a test holds the list complete."""
 
 
-class Reason(msgspec.Struct, frozen=True):
+class Reason(msgspec.Struct, frozen=True, gc=False):
     """One rule that fired: its code, and the numbers of this time."""
 
     code: str

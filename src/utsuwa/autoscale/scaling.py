@@ -50,7 +50,7 @@ class Situation(msgspec.Struct, frozen=True):
     """What a probe of the revision's public address would say."""
 
 
-class Scaling(msgspec.Struct, frozen=True):
+class Scaling(msgspec.Struct, frozen=True, gc=False):
     """What to do: `want` pods, to be set only if `apply`; look again after `again` seconds."""
 
     want: int

@@ -83,6 +83,8 @@ class LinearWindow:
         """Zeros were measured in every second from `since` to `until`: at most two writes, for
         seconds skipped within the window count as zeros anyway."""
         last = math.floor(until) // self._granularity
+        if last == self._last:
+            return  # somebody spoke of that very second
         if self._last is None or last - self._last >= self._span:
             oldest = (last - len(self._buckets) + 1) * self._granularity
             self.record(max(since, oldest), 0.0)
@@ -104,19 +106,19 @@ class LinearWindow:
 
     def average(self, now: float) -> float:
         """The mean over the seconds that exist, rounded to 6 decimals."""
-        if self._last is None or self._first is None:
+        first, last = self._first, self._last
+        if last is None or first is None:
             return 0.0
         buckets = self._buckets
-        size = len(buckets)
-        age = self._age(now, self._last)
-        if age >= self._span:
-            return 0.0
-        total = self._total
+        size, total = len(buckets), self._total
+        age = math.floor(now) // self._granularity - last
         if age > 0:
-            for aged in range(self._last + 1, self._last + age + 1):
+            if age >= self._span:
+                return 0.0
+            for aged in range(last + 1, last + age + 1):
                 total -= buckets[aged % size]
             size -= age
-        return _round6(total / min(self._last - self._first + 1, size))
+        return _round6(total / min(last - first + 1, size)) if total else 0.0
 
     def empty(self, now: float) -> bool:
         """Strictly longer than the window without data; at equality the average is 0 already."""

@@ -60,6 +60,11 @@ def rfc3339(timestamp: float) -> str:
     return datetime.fromtimestamp(int(timestamp), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def rfc3339_micro(timestamp: float) -> str:
+    """`timestamp` (Unix seconds) as Kubernetes writes its `MicroTime`: UTC, six decimals."""
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 def parse_rfc3339(text: str) -> float:
     """Unix seconds of an RFC 3339 time.
 

@@ -115,6 +115,11 @@ KINDS: tuple[Kind, ...] = (
 )  # fmt: skip
 """Every kind, core first: that order makes `kubectl get services` mean the core ones."""
 
+POD_METRICS = Kind("metrics.k8s.io", "v1beta1", "PodMetrics", "pods", "", True, (), (), ())
+NODE_METRICS = Kind("metrics.k8s.io", "v1beta1", "NodeMetrics", "nodes", "", False, (), (), ())
+MEASURED_KINDS: tuple[Kind, ...] = (POD_METRICS, NODE_METRICS)
+"""What can be read though nothing of it is stored: measured when somebody asks."""
+
 SERVING_KINDS: tuple[Kind, ...] = (SERVICE, CONFIGURATION, ROUTE, REVISION)
 
 _BY_API: dict[tuple[str, str], Kind] = {(kind.api_version, kind.name): kind for kind in KINDS}

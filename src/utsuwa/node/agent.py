@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import socket
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from utsuwa.cluster.errors import AlreadyExistsError
@@ -19,10 +20,12 @@ from utsuwa.kit.ids import Ids
 from utsuwa.kit.log import get_logger
 from utsuwa.kit.tasks import TaskSet
 from utsuwa.model.kinds import NODE, POD
+from utsuwa.model.usage import PodUse
 from utsuwa.node.adoption import Adoption, AdoptionReport, plan_adoption
 from utsuwa.node.checks import NetworkChecks
 from utsuwa.node.container import Images, Services
 from utsuwa.node.logs import PodLogs
+from utsuwa.node.meter import MachineMeter, Meter
 from utsuwa.node.node_object import node_document
 from utsuwa.node.pods import host_port
 from utsuwa.node.ports import NoPortError, Ports
@@ -34,6 +37,8 @@ from utsuwa.node.worker import Drains, PodWorker, Site
 
 _log = get_logger(__name__)
 
+SAMPLE = 0.5
+"""Seconds between two readings where nothing was known beforehand."""
 STOP_PATIENCE = 4.0
 """Seconds in which :meth:`NodeAgent.stop` is done, come what may."""
 
@@ -85,6 +90,8 @@ class NodeAgent:
             logs=self._logs,
         )
         self._site = Site(services, self._records, drains, node_name)
+        self._meter = Meter(clock)
+        self._machine = MachineMeter(clock)
         self._workers: dict[str, PodWorker] = {}
         self._ended: set[str] = set()
         self._tasks: TaskSet | None = None
@@ -129,6 +136,32 @@ class NodeAgent:
         """The file with the output of `container`: of its present life, or (`previous`) of the
         one before. None where there was none."""
         return self._logs.path(pod, container, previous=previous)
+
+    # --- what is used -----------------------------------------------------------------------------
+
+    def usage(self, uid: str) -> PodUse | None:
+        """What the Pod `uid` uses, on average since an earlier question; None where it has no
+        process. Costs nothing until somebody asks."""
+        worker = self._workers.get(uid)
+        return None if worker is None else self._meter.use(uid, worker.readings())
+
+    async def measured(self, uids: Sequence[str]) -> dict[str, PodUse]:
+        """What each of these Pods uses, by uid. Takes half a second where nobody asked lately."""
+        found = {uid: self.usage(uid) for uid in uids}
+        if any(use is not None and use.cores is None for use in found.values()):
+            await self._clock.sleep(SAMPLE)
+            found = {uid: self.usage(uid) for uid in uids}
+        return {uid: use for uid, use in found.items() if use is not None}
+
+    async def machine(self, name: str) -> PodUse | None:
+        """What the machine uses, all of it; None for a Node that is not ours."""
+        if name != self._node_name:
+            return None
+        found = self._machine.use()
+        if found.cores is None:
+            await self._clock.sleep(SAMPLE)
+            found = self._machine.use()
+        return found
 
     async def _register(self) -> None:
         now = self._clock.now()
@@ -229,5 +262,6 @@ class NodeAgent:
     async def _work(self, worker: PodWorker) -> None:
         await worker.run()
         self._workers.pop(worker.uid, None)
+        self._meter.forget(worker.uid)
         self._ended.add(worker.uid)  # until its object is gone from the informer, too
         self._ports.give_back(worker.port)

@@ -24,6 +24,7 @@ from utsuwa.node.environment import (
 )
 from utsuwa.node.images import Bundle
 from utsuwa.node.logs import PodLogs, tail
+from utsuwa.node.meter import Reading
 from utsuwa.node.pods import limits_of, restarts
 from utsuwa.node.probes import Checks, Outcome, Probe, Prober, parse_probe
 from utsuwa.node.runtime import START_ERROR, Exit, Instance, Launch, LaunchError, Runtime
@@ -119,6 +120,11 @@ class Container:
     def running(self) -> bool:
         """Whether it has a process now."""
         return self._instance is not None
+
+    def reading(self) -> Reading | None:
+        """What its present process has used; None without one, or where that cannot be told."""
+        used = None if self._instance is None else self._instance.consumption()
+        return None if used is None else Reading(self._instance, used.cpu_seconds, used.memory)
 
     def adopt(self, instance: Instance) -> None:
         """Before :meth:`run`: it runs already."""

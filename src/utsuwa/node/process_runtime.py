@@ -25,7 +25,8 @@ from utsuwa.kit.documents import Document
 from utsuwa.kit.log import get_logger
 from utsuwa.node import procfs, view
 from utsuwa.node.cgroups import Cgroups, Group
-from utsuwa.node.runtime import UNKNOWN_EXIT, Exit, Instance, Launch, LaunchError
+from utsuwa.node.consumption import Sessions, of_container
+from utsuwa.node.runtime import UNKNOWN_EXIT, Consumption, Exit, Instance, Launch, LaunchError
 from utsuwa.node.spawn import spawn
 
 _log = get_logger(__name__)
@@ -58,6 +59,8 @@ class ProcessRuntime:
         self._movers = ThreadPoolExecutor(1, thread_name_prefix="cgroups")
         self._boot = procfs.boot_id()
         self._views: bool | None = None
+        self.sessions = Sessions(clock)
+        """Who is in which session, for whoever asks what a container uses."""
 
     def __repr__(self) -> str:
         return f"<ProcessRuntime {self._cgroups!r}>"
@@ -239,6 +242,15 @@ class ProcessInstance:
             "uid": self._uid,
             "container": self._container,
         }
+
+    def consumption(self) -> Consumption | None:
+        """What it has used; about 0.1 ms where its control group tells."""
+        if self._gone.done() or not self._fence.done():
+            return None
+        group = self._fence.result().group
+        return of_container(
+            group.directories, lambda: group.pids() or self._runtime.sessions.of(self._pid)
+        )
 
     def _watch(self) -> int:
         try:

@@ -7,6 +7,9 @@ from pathlib import Path
 POD_VARIABLE = "UTSUWA_POD"
 """Environment variable that marks whatever a Pod has started, however far it has moved away."""
 
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
 
 def _stat(pid: int | str) -> list[str]:
     try:
@@ -28,6 +31,42 @@ def is_running(pid: int, start: int) -> bool:
     """Whether the very process that started at `start` still runs; a zombie does not."""
     fields = _stat(pid)
     return bool(fields) and int(fields[19]) == start and fields[0] not in {"Z", "X"}
+
+
+def use(pid: int) -> tuple[float, int] | None:
+    """What process `pid` has used: seconds of processor time, with those of the children it has
+    waited for, and bytes of memory that it holds, shared ones included. None if there is none."""
+    fields = _stat(pid)
+    if not fields:
+        return None
+    return sum(map(int, fields[11:15])) / _TICKS, int(fields[21]) * _PAGE
+
+
+def by_session() -> dict[int, list[int]]:
+    """Every running process by its session."""
+    found: dict[int, list[int]] = {}
+    for pid in _pids():
+        fields = _stat(pid)
+        if fields and fields[0] not in {"Z", "X"}:
+            found.setdefault(int(fields[3]), []).append(int(pid))
+    return found
+
+
+def machine_cpu_seconds() -> float:
+    """Processor time that the whole machine has spent on anything but waiting."""
+    with open("/proc/stat", encoding="utf-8") as file:
+        fields = [int(field) for field in file.readline().split()[1:9]]
+    idle, waiting = fields[3], fields[4]
+    return (sum(fields) - idle - waiting) / _TICKS
+
+
+def machine_memory() -> int:
+    """Bytes of the machine's memory that could not be given to something new."""
+    with open("/proc/meminfo", encoding="utf-8") as file:
+        kib = {
+            name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in file)
+        }
+    return (kib["MemTotal"] - kib["MemAvailable"]) * 1024
 
 
 def boot_id() -> str:

@@ -71,6 +71,16 @@ class Exit:
         return "Completed" if self.code == 0 else "Error"
 
 
+@dataclass(frozen=True, slots=True)
+class Consumption:
+    """What a container has used."""
+
+    cpu_seconds: float
+    """Since its start, on all processors together."""
+    memory: int
+    """Bytes at this moment."""
+
+
 class Instance(Protocol):
     """A container that runs, or ran."""
 
@@ -94,6 +104,10 @@ class Instance(Protocol):
     async def kill(self) -> None:
         """Kill all that belongs to it, what it has left behind included; returns when nothing
         of it runs any more."""
+        ...
+
+    def consumption(self) -> Consumption | None:
+        """What it has used so far; None where that cannot be told, as after its end."""
         ...
 
     async def execute(self, command: tuple[str, ...], seconds: float) -> tuple[int, str]:

@@ -17,6 +17,7 @@ from utsuwa.kit.documents import Document, dig
 from utsuwa.kit.log import get_logger
 from utsuwa.model.kinds import POD
 from utsuwa.node.container import Container, Home, Services
+from utsuwa.node.meter import Reading
 from utsuwa.node.pods import bound, grace_of, revision_of, serving_container
 from utsuwa.node.records import PodRecord, Records
 from utsuwa.node.runtime import Instance
@@ -131,6 +132,11 @@ class PodWorker:
         self._shutdown = True
         self._ending.set()
         self._hurry.set()
+
+    def readings(self) -> dict[str, Reading]:
+        """What each running container has used, by name."""
+        found = {container.state.name: container.reading() for container in self._containers}
+        return {name: reading for name, reading in found.items() if reading is not None}
 
     # --- life -------------------------------------------------------------------------------------
 

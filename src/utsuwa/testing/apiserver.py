@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +14,11 @@ from utsuwa.apiserver.pki import Authority, write_kubeconfig
 from utsuwa.apiserver.ports import Admission, Review
 from utsuwa.apiserver.server import ApiServer
 from utsuwa.cluster.embedded import Embedded
+from utsuwa.cluster.port import Key
 from utsuwa.kit.clock import Clock, SystemClock
 from utsuwa.kit.documents import Document
 from utsuwa.kit.ids import Ids
+from utsuwa.model.usage import PodUse
 from utsuwa.testing.cluster import memory_cluster
 
 
@@ -33,6 +35,28 @@ class LogFiles:
         return files.get((pod["metadata"]["name"], container))
 
 
+@dataclass
+class Told:
+    """A UsageSource and a DecisionSource: what pods (by uid) and machines (by name) use, and what
+    was decided, as a test says."""
+
+    pods: dict[str, PodUse] = field(default_factory=dict)
+    machines: dict[str, PodUse] = field(default_factory=dict)
+    decided: dict[Key, list[Document]] = field(default_factory=dict)
+
+    async def measured(self, uids: Sequence[str]) -> dict[str, PodUse]:
+        """As the port."""
+        return {uid: self.pods[uid] for uid in uids if uid in self.pods}
+
+    async def machine(self, name: str) -> PodUse | None:
+        """As the port."""
+        return self.machines.get(name)
+
+    def decisions(self, autoscaler: Key) -> list[Document]:
+        """As the port."""
+        return self.decided.get(autoscaler, [])
+
+
 def admit_everything(review: Review) -> tuple[Document, tuple[str, ...]]:
     """An Admission that changes nothing."""
     return review.object, ()
@@ -47,6 +71,7 @@ class Serving:
     server: ApiServer
     cluster: Embedded
     logs: LogFiles
+    told: Told
     authority: Authority
     url: str
     kubeconfig: Path
@@ -74,7 +99,7 @@ async def serving(
     kubeconfig = directory / "kubeconfig"
     write_kubeconfig(kubeconfig, authority.kubeconfig(url))
     async with memory_cluster(used) as cluster:
-        logs = LogFiles()
+        logs, told = LogFiles(), Told()
         admissions = [admission]
 
         def latest(review: Review) -> tuple[Document, tuple[str, ...]]:
@@ -87,12 +112,14 @@ async def serving(
             ids=Ids(),
             logs=logs,
             version="test",
+            usage=told,
+            decisions=told,
         )
         await server.serve([listening], authority.server_context([address[0]]))
         async with aiohttp.ClientSession(
             url, connector=aiohttp.TCPConnector(ssl=_trusting(authority), limit=0)
         ) as http:
-            yield Serving(admissions, server, cluster, logs, authority, url, kubeconfig, http)
+            yield Serving(admissions, server, cluster, logs, told, authority, url, kubeconfig, http)
         await server.close()
 
 

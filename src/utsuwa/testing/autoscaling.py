@@ -16,7 +16,7 @@ from utsuwa.autoscale.request_stats import ActivatorStats, Ticket
 from utsuwa.cluster.errors import NotFoundError
 from utsuwa.cluster.port import DeleteOptions, Key
 from utsuwa.controllers.framework import Context, Controller, own_key, owner_key
-from utsuwa.controllers.podautoscaler import PodUse, Scaler, build, build_hpa
+from utsuwa.controllers.podautoscaler import HorizontalHistory, PodUse, Scaler, build, build_hpa
 from utsuwa.kit.clock import LoopClock
 from utsuwa.kit.documents import Document, copy, dig
 from utsuwa.model import labels
@@ -214,6 +214,7 @@ class World:
         self.gateway = FakeGateway(scaler, clock)
         self.pods = FakePods(controllers.context)
         self.usage = FakeUsage()
+        self.horizontal = HorizontalHistory()
 
     async def add(self, new: Revision) -> None:
         """Create a revision's objects."""
@@ -281,7 +282,7 @@ async def autoscaling(*revisions: Revision, **config: str) -> AsyncIterator[Worl
         services = Controller("fake-serverlessservices", FakeServerlessServices(context))
         services.watch(informers.of(SERVERLESS_SERVICE), own_key)
         services.watch(informers.of(POD), _serverless_service_of)
-        hpa = build_hpa(context, world.usage)
+        hpa = build_hpa(context, world.usage, world.horizontal)
         return [build(context, scaler), hpa, pods, services]
 
     async with running([everything], clock) as controllers:

@@ -11,7 +11,7 @@ from utsuwa.model.images import ImageNotFoundError
 from utsuwa.model.kinds import POD
 from utsuwa.node.images import Bundle
 from utsuwa.node.probes import Probe
-from utsuwa.node.runtime import Exit, Instance, Launch, LaunchError
+from utsuwa.node.runtime import Consumption, Exit, Instance, Launch, LaunchError
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -28,6 +28,7 @@ class FakeInstance:
         self.ignores: set[int] = set()
         self.commands: list[tuple[str, ...]] = []
         self.execute_result: tuple[int, str] = (0, "")
+        self.used: Consumption | None = None
 
     def __repr__(self) -> str:
         state = f"ended {self._gone.result()}" if self._gone.done() else "running"
@@ -72,6 +73,10 @@ class FakeInstance:
         """End it."""
         if self.alive:
             self._gone.set_result(Exit(137, 9))
+
+    def consumption(self) -> Consumption | None:
+        """:attr:`used`, while it runs."""
+        return self.used if self.alive else None
 
     async def execute(self, command: tuple[str, ...], seconds: float) -> tuple[int, str]:
         """Answer :attr:`execute_result`."""

@@ -7,15 +7,26 @@ from utsuwa.cluster.informer import key_of
 from utsuwa.cluster.port import Key
 from utsuwa.controllers.framework import Context, Controller, owner_key
 from utsuwa.controllers.podautoscaler.history import Entry
-from utsuwa.controllers.podautoscaler.hpa import PodUse, UsageSource, build_hpa
+from utsuwa.controllers.podautoscaler.hpa import HorizontalHistory, UsageSource, build_hpa
 from utsuwa.controllers.podautoscaler.reconciler import PodAutoscalerReconciler
 from utsuwa.controllers.podautoscaler.scaler import Scaler
+from utsuwa.controllers.podautoscaler.told import Decisions
 from utsuwa.kit.documents import Document
 from utsuwa.model.config_autoscaler import KPA_CLASS
 from utsuwa.model.kinds import DEPLOYMENT, POD_AUTOSCALER, SERVERLESS_SERVICE
 from utsuwa.model.meta import annotations_of
+from utsuwa.model.usage import PodUse
 
-__all__ = ["Entry", "PodUse", "Scaler", "UsageSource", "build", "build_hpa"]
+__all__ = [
+    "Decisions",
+    "Entry",
+    "HorizontalHistory",
+    "PodUse",
+    "Scaler",
+    "UsageSource",
+    "build",
+    "build_hpa",
+]
 
 
 def build(context: Context, scaler: Scaler) -> Controller:

@@ -20,7 +20,7 @@ FEWEST = 10
 """Entries that a revision may keep however many others there are."""
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """A decision and what became of it."""
 
     time: float
@@ -65,13 +65,15 @@ WHOLE_BUDGET = Budget()
 class History:
     """A ring of entries, oldest first: every change, and one now and then in between.
 
-    Mutable state: `_entries`; `current` is the newest, kept or not.
+    Mutable state: `_entries`, and `_outcome`, what the last of them is compared by; `current` is
+    the newest, kept or not.
     """
 
-    __slots__ = ("_entries", "current")
+    __slots__ = ("_entries", "_outcome", "current")
 
     def __init__(self) -> None:
         self._entries: deque[Entry] = deque()
+        self._outcome: tuple[object, ...] = ()
         self.current: Entry | None = None
 
     def __repr__(self) -> str:
@@ -82,13 +84,16 @@ class History:
         One that only adds what became of the last decision takes that one's place."""
         self.current = entry
         entries = self._entries
+        outcome = _outcome(entry)
         if entries and entries[-1].scaling is None and entries[-1].decision is entry.decision:
             entries.pop()
+            self._outcome = _outcome(entries[-1]) if entries else ()
         while entries and entries[0].time < entry.time - KEPT:
             entries.popleft()
         old_enough = not entries or entry.time - entries[-1].time >= budget.spacing
-        if old_enough or _differ(entries[-1], entry):
+        if old_enough or outcome != self._outcome:
             entries.append(entry)
+            self._outcome = outcome
         while len(entries) > budget.most:
             entries.popleft()
 
@@ -97,15 +102,14 @@ class History:
         return list(self._entries)
 
 
-def _differ(one: Entry, other: Entry) -> bool:
-    return _outcome(one) != _outcome(other)
-
-
 def _outcome(entry: Entry) -> tuple[object, ...]:
+    """What two entries are compared by: made once for each, it is on the path of every tick."""
     decision, scaling = entry.decision, entry.scaling
-    return (
-        decision and (decision.desired, decision.panicking, decision.ready),
-        decision and tuple(reason.code for reason in decision.reasons),
-        scaling and (scaling.want, scaling.apply),
-        scaling and tuple(reason.code for reason in scaling.reasons),
-    )
+    found: list[object] = []
+    if decision is not None:
+        found += (decision.desired, decision.panicking, decision.ready)
+        found += [reason.code for reason in decision.reasons]
+    if scaling is not None:
+        found += ("scaling", scaling.want, scaling.apply)
+        found += [reason.code for reason in scaling.reasons]
+    return tuple(found)

@@ -5,7 +5,8 @@ rules are those of :mod:`utsuwa.autoscale.horizontal`. Such a revision is always
 goes to zero. Where the requested processor share is not given, the limit counts, else one core.
 """
 
-from typing import NamedTuple, Protocol
+from collections import deque
+from typing import Protocol
 
 from utsuwa.autoscale.burst import Mode
 from utsuwa.autoscale.horizontal import (
@@ -40,17 +41,13 @@ from utsuwa.model.config_autoscaler import HPA_CLASS
 from utsuwa.model.kinds import DEPLOYMENT, POD, POD_AUTOSCALER, SERVERLESS_SERVICE
 from utsuwa.model.lifecycle import podautoscaler as lifecycle
 from utsuwa.model.meta import annotations_of, name_of, uid_of
+from utsuwa.model.usage import PodUse
 
 ALL_ACTIVATORS = 0
+KEPT = 240
+"""Decisions remembered of each revision: an hour of them."""
 EARLY = 0.1
 """Seconds by which a timer may be early without being sent away again."""
-
-
-class PodUse(NamedTuple):
-    """What a pod uses now: cores (averaged over some seconds) and bytes."""
-
-    cores: float
-    memory: float
 
 
 class UsageSource(Protocol):
@@ -69,28 +66,48 @@ class NothingMeasured:
         return None
 
 
+class HorizontalHistory:
+    """The last hour of decisions on each revision of class HPA. Mutable state: `_decisions`."""
+
+    def __init__(self) -> None:
+        self._decisions: dict[Key, deque[HorizontalDecision]] = {}
+
+    def __repr__(self) -> str:
+        return f"<HorizontalHistory of {len(self._decisions)} revisions>"
+
+    def add(self, revision: Key, decision: HorizontalDecision) -> None:
+        """Remember `decision`."""
+        self._decisions.setdefault(revision, deque(maxlen=KEPT)).append(decision)
+
+    def of(self, revision: Key) -> list[HorizontalDecision]:
+        """The decisions on `revision`, oldest first."""
+        return list(self._decisions.get(revision, ()))
+
+    def forget(self, revision: Key) -> None:
+        """The revision is gone."""
+        self._decisions.pop(revision, None)
+
+
 class HorizontalReconciler(StatusReconciler):
     """One pass over one PodAutoscaler of class HPA.
 
-    Mutable state: `_deciders` by revision, `_due`, when each may decide again, and `_last`.
+    Mutable state: `_deciders` by revision, and `_due`, when each may decide again.
     """
 
-    def __init__(self, context: Context, source: UsageSource) -> None:
+    def __init__(
+        self, context: Context, source: UsageSource, history: HorizontalHistory | None = None
+    ) -> None:
         super().__init__(context, POD_AUTOSCALER, lifecycle.CONDITIONS)
         self._source = source
+        self._history = history if history is not None else HorizontalHistory()
         self._deciders: dict[Key, HorizontalDecider] = {}
         self._due: dict[Key, float] = {}
-        self._last: dict[Key, HorizontalDecision] = {}
 
     def forget(self, key: Key) -> None:
         """The PodAutoscaler is gone."""
         self._deciders.pop(key, None)
         self._due.pop(key, None)
-        self._last.pop(key, None)
-
-    def current(self, revision: Key) -> HorizontalDecision | None:
-        """The last decision on `revision`."""
-        return self._last.get(revision)
+        self._history.forget(key)
 
     async def run(self, document: Document) -> float | None:
         """One pass: the ServerlessService, a decision each 15 s, conditions."""
@@ -124,18 +141,20 @@ class HorizontalReconciler(StatusReconciler):
         )
         deployment = await find(self.context, DEPLOYMENT, target)
         replicas: int = dig(deployment, "spec", "replicas", default=1)
+        # Each reading is the base of a later average: a pod is read when it becomes ready.
+        found = [(pod, self._source.usage(uid_of(pod))) for pod in pods]
         if now < self._due.get(key, now) - EARLY:
             return replicas
         self._due[key] = now + PERIOD
-        decision = self._decide(document, replicas, pods)
-        self._last[key] = decision
+        decision = self._decide(document, replicas, found)
+        self._history.add(key, decision)
         if deployment is not None and decision.desired != replicas:
             patch = {"spec": {"replicas": decision.desired}}
             await self.context.cluster.merge(DEPLOYMENT, target, patch, subresource="scale")
         return decision.desired
 
     def _decide(
-        self, document: Document, replicas: int, pods: list[Document]
+        self, document: Document, replicas: int, found: list[tuple[Document, PodUse | None]]
     ) -> HorizontalDecision:
         key = key_of(document)
         parameters = resolve_horizontal(
@@ -147,14 +166,8 @@ class HorizontalReconciler(StatusReconciler):
         if decider is None:
             decider = self._deciders[key] = HorizontalDecider(parameters)
         decider.parameters = parameters
-        uses = [self._use(pod, parameters.metric) for pod in pods]
+        uses = [_use(pod, use, parameters.metric) for pod, use in found]
         return decider.decide(now=self.context.clock.now(), replicas=replicas, uses=uses)
-
-    def _use(self, pod: Document, metric: str) -> Use | None:
-        found = self._source.usage(uid_of(pod))
-        if found is None:
-            return None
-        return Use(found.memory) if metric == MEMORY else Use(found.cores, _cores_of(pod))
 
     def _ready_pods(self, document: Document) -> list[Document]:
         key = key_of(document)
@@ -175,6 +188,14 @@ class HorizontalReconciler(StatusReconciler):
         return sks if changed is None else await self.context.cluster.update(changed)
 
 
+def _use(pod: Document, found: PodUse | None, metric: str) -> Use | None:
+    if found is None:
+        return None
+    if metric == MEMORY:
+        return Use(found.memory)
+    return None if found.cores is None else Use(found.cores, _cores_of(pod))
+
+
 def _cores_of(pod: Document) -> float:
     """Cores that the pod asks for: requests, else limits, else one."""
     total = 0.0
@@ -187,9 +208,13 @@ def _cores_of(pod: Document) -> float:
     return total or 1.0
 
 
-def build_hpa(context: Context, source: UsageSource | None = None) -> Controller:
-    """The controller of class HPA; `source` measures pods."""
-    reconciler = HorizontalReconciler(context, source or NothingMeasured())
+def build_hpa(
+    context: Context,
+    source: UsageSource | None = None,
+    history: HorizontalHistory | None = None,
+) -> Controller:
+    """The controller of class HPA; `source` measures pods, `history` remembers why."""
+    reconciler = HorizontalReconciler(context, source or NothingMeasured(), history)
     controller = Controller("podautoscaler-hpa", reconciler)
     autoscalers = context.informers.of(POD_AUTOSCALER)
 

@@ -70,7 +70,7 @@ class Scaler:
     """Measures and decides for every revision of class KPA; the sink of the gateways' words.
 
     Mutable state: `_revisions` by key; `_active`, those that need ticks; `_early`, wake-ups of
-    revisions not known yet. Everything is changed synchronously, on the loop.
+    revisions not known yet; `_shared`, the budget for so many. Everything is changed synchronously, on the loop.
     """
 
     def __init__(self, context: Context) -> None:
@@ -80,6 +80,7 @@ class Scaler:
         self._revisions: dict[Key, _Revision] = {}
         self._active: set[Key] = set()
         self._early: dict[Key, Wake] = {}
+        self._shared = (0, Budget.shared(0))
         self._listeners: list[Callable[[Key], None]] = []
         self._work = asyncio.Event()
         self._tasks: TaskSet | None = None
@@ -241,7 +242,8 @@ class Scaler:
         autoscaler = revision.autoscaler
         before = (autoscaler.desired, autoscaler.excess)
         ready = self._pods.counts(revision.key).ready
-        decision = autoscaler.tick(now=self._clock.now(), ready=ready, trigger=trigger)
+        now = self._clock.now()
+        decision = autoscaler.tick(now=now, ready=ready, trigger=trigger)
         if autoscaler.resting:
             self._active.discard(revision.key)
         if decision is None:
@@ -282,7 +284,14 @@ class Scaler:
         self, revision: _Revision, decision: Decision | None, scaling: Scaling | None
     ) -> None:
         entry = Entry(self._clock.now(), decision, scaling)
-        revision.history.add(entry, Budget.shared(len(self._active)))
+        revision.history.add(entry, self._budget())
+
+    def _budget(self) -> Budget:
+        """What each may keep now; made anew when the number of those that are active changes."""
+        active = len(self._active)
+        if active != self._shared[0]:
+            self._shared = (active, Budget.shared(active))
+        return self._shared[1]
 
     def _rouse(self, revision: _Revision) -> None:
         self._active.add(revision.key)
