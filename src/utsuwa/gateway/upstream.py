@@ -5,10 +5,12 @@ response; the bytes of bodies pass through as they came.
 """
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from utsuwa.gateway.admission import Backend, Requester
 from utsuwa.gateway.core import Core
+from utsuwa.gateway.flow import Pipe
 from utsuwa.gateway.http1 import response
 from utsuwa.gateway.http1.chunked import ChunkedBody
 from utsuwa.gateway.http1.errors import BadMessageError
@@ -18,6 +20,7 @@ from utsuwa.gateway.http1.response import ResponseHead
 from utsuwa.kit.log import get_logger
 
 if TYPE_CHECKING:
+    from utsuwa.gateway.http2.upstream import PodSession
     from utsuwa.gateway.table import Revision
 
 _log = get_logger(__name__)
@@ -25,19 +28,46 @@ _MAX_HEAD = 256 * 1024
 _NONE, _HEAD, _BODY, _TUNNEL = range(4)
 
 
-class Exchange(Requester["Pod"], Protocol):
-    """The client's side of a request under way."""
+C = TypeVar("C", bound=asyncio.BaseProtocol)
 
-    head: RequestHead
-    plain: bool
-    """The answer may be handed on as it is (see :attr:`RequestHead.plain`), body sent and all."""
+
+class Caller(Requester["Pod"], Protocol):
+    """A request that has a slot on a pod and wants to be carried there."""
+
+    @property
+    def wants_upgrade(self) -> bool:
+        """It asks the pod to switch protocols, for which it needs HTTP/1.1."""
+        ...
 
     def connected(self, upstream: "PodConnection") -> None:
-        """`upstream` is this exchange's."""
+        """`upstream` is this request's."""
+        ...
+
+    def joined(self, session: "PodSession") -> None:
+        """`session` has room for a stream of this request."""
         ...
 
     def disconnected(self) -> None:
-        """There is no connection to be had on the pod: the exchange is back in line."""
+        """There is no connection to be had on the pod: the request is back in line."""
+        ...
+
+    def upstream_lost(self, reason: str, *, begun: bool, stale: bool) -> None:
+        """The connection broke before the response was complete."""
+        ...
+
+
+class Exchange(Protocol):
+    """The client's side of a request under way on a connection of HTTP/1.1."""
+
+    head: RequestHead
+
+    @property
+    def plain(self) -> bool:
+        """The answer may be handed on as it is (:attr:`RequestHead.plain`), body sent and all."""
+        ...
+
+    def sent_whole(self) -> bool:
+        """Whether nothing of the request is still to be sent."""
         ...
 
     def answered(self, data: bytes, status: int) -> None:
@@ -81,6 +111,29 @@ class Exchange(Requester["Pod"], Protocol):
         ...
 
 
+class Upstream(Protocol):
+    """What a client's connection asks of that to a pod."""
+
+    write_paused: bool
+
+    @property
+    def transport(self) -> Pipe:
+        """Takes the rest of the request's body."""
+        ...
+
+    def begin(self, exchange: Exchange, data: bytes) -> None:
+        """Carry `exchange`, whose head and first body bytes are `data`."""
+        ...
+
+    def detach(self) -> None:
+        """The exchange is given up."""
+        ...
+
+    def finish(self) -> None:
+        """The exchange is over on the client's side: send what is written, then close."""
+        ...
+
+
 class Pod(Backend):
     """One endpoint: its address, its warm connections and what its owner wants to know of it.
 
@@ -103,7 +156,7 @@ class Pod(Backend):
         self.port = port
         self.idle: dict[PodConnection, None] = {}
         self.connections: set[PodConnection] = set()
-        self.wanting: dict[Exchange, None] = {}
+        self.wanting: dict[Caller, None] = {}
         self.draining = False
         self.proven = False
         """We or control have seen it answer."""
@@ -119,37 +172,41 @@ class Pod(Backend):
         """The last request has ended on a pod that is no longer used."""
         self.revision.emptied(self)
 
-    def dial(self, exchange: Exchange) -> None:
-        """Open a connection for `exchange`, which has a slot."""
-        self.wanting[exchange] = None
+    def dial(self, caller: Caller) -> None:
+        """Open a connection for `caller`, which has a slot."""
+        self.wanting[caller] = None
         self.core.tasks.start(self._dial(), name="dial")
 
     async def _dial(self) -> None:
         try:
-            connection = await self.connect()
+            await self.warm_up()
         except OSError as error:
             _log.info(
                 "pod refuses connections", revision=self.revision.name, pod=self.uid, error=error
             )
             wanting, self.wanting = list(self.wanting), {}
             self.revision.unreachable(self, wanting)
-            return
-        self.adopt(connection)
 
-    async def connect(self) -> "PodConnection":
+    async def warm_up(self) -> None:
+        """Open a connection; it serves the first caller that wants one, or waits.
+
+        Raises:
+            OSError: there is none to be had (TimeoutError included).
+        """
+        self.adopt(await self.connect(lambda: PodConnection(self)))
+
+    async def connect(self, factory: Callable[[], C]) -> C:
         """A new connection.
 
         Raises:
             OSError: there is none to be had (TimeoutError included).
         """
         async with asyncio.timeout(self.core.limits.connect_timeout):
-            transport, connection = await self.core.connect(
-                lambda: PodConnection(self), self.host, self.port
-            )
+            transport, connection = await self.core.connect(factory, self.host, self.port)
         if transport.get_extra_info("sockname") == transport.get_extra_info("peername"):
             # Nobody listens, and the kernel chose that very port for our side: TCP then connects
             # the socket to itself.
-            connection.close(abort=True)
+            cast("asyncio.Transport", transport).abort()
             raise ConnectionRefusedError(f"{self.host}:{self.port} is connected to itself")
         return connection
 
@@ -158,13 +215,13 @@ class Pod(Backend):
         if connection.closed:
             # Accepted and closed at once. Whoever waits for it must hear of it.
             if self.wanting:
-                exchange = next(iter(self.wanting))
-                del self.wanting[exchange]
-                exchange.upstream_lost("the pod closed a new connection", begun=False, stale=False)
+                caller = next(iter(self.wanting))
+                del self.wanting[caller]
+                caller.upstream_lost("the pod closed a new connection", begun=False, stale=False)
         elif self.wanting:
-            exchange = next(iter(self.wanting))
-            del self.wanting[exchange]
-            exchange.connected(connection)
+            caller = next(iter(self.wanting))
+            del self.wanting[caller]
+            caller.connected(connection)
         elif self.draining:
             connection.close()
         else:
@@ -337,7 +394,8 @@ class PodConnection(asyncio.Protocol):
     def _finish(self, exchange: Exchange, *, clean: bool) -> None:
         if self.exchange is exchange:  # a client that left meanwhile has detached itself
             head = self._head
-            self._release(clean and head is not None and head.keep_alive)
+            whole = clean and exchange.sent_whole()
+            self._release(whole and head is not None and head.keep_alive)
             exchange.response_end()
 
     def _release(self, reusable: bool) -> None:

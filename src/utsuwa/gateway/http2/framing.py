@@ -1,0 +1,106 @@
+"""The `h2` library as the gateway uses it: frames, header compression and the rules of both.
+
+Header fields are checked in :mod:`translate`, with one search a field instead of one step a byte,
+and as an error of the stream instead of the connection (RFC 9113 §8.1.1).
+"""
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import ConnectionTerminated, Event
+from h2.settings import SettingCodes, Settings
+from hyperframe.frame import Frame, GoAwayFrame
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+"""What a client that knows that we speak HTTP/2 sends first (RFC 9113 §3.4)."""
+MAX_STREAMS = 250
+"""Requests under way that a client may have on one connection."""
+WINDOW = 128 * 1024
+"""Bytes of one body that may be on their way to us, not yet taken by the other side."""
+CONNECTION_WINDOW = 1024 * 1024
+MAX_HEADER_LIST = 64 * 1024
+
+NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR = 0x0, 0x1, 0x2
+REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM = 0x7, 0x8, 0xB
+
+
+class Framing(H2Connection):
+    """One connection's frames.
+
+    Unlike the library, it goes on after a GOAWAY without an error: the streams that are open are
+    to be finished (RFC 9113 §6.8).
+    """
+
+    def _receive_frame(self, frame: Frame) -> list[Event]:
+        if isinstance(frame, GoAwayFrame) and frame.error_code == NO_ERROR:
+            event = ConnectionTerminated()
+            event.error_code = frame.error_code
+            event.last_stream_id = frame.last_stream_id
+            return [event]
+        return super()._receive_frame(frame)
+
+    def say_goaway(self, last_stream_id: int) -> None:
+        """Announce the end of the connection without ending it."""
+        self._prepare_for_sending([GoAwayFrame(0, last_stream_id=last_stream_id)])
+
+    def widen(self, stream_id: int | None, size: int) -> None:
+        """Let the peer send `size` bytes more."""
+        self.increment_flow_control_window(size, stream_id)
+
+
+def _configured(*, client_side: bool, settings: dict[SettingCodes, int]) -> Framing:
+    framing = Framing(
+        H2Configuration(
+            client_side=client_side,
+            header_encoding=None,
+            validate_outbound_headers=False,
+            normalize_outbound_headers=False,
+            validate_inbound_headers=False,
+            normalize_inbound_headers=False,
+        )
+    )
+    framing.local_settings = Settings(client=client_side, initial_values=settings)
+    framing.decoder.max_header_list_size = MAX_HEADER_LIST
+    return framing
+
+
+def towards_client(settings: bytes | None = None) -> Framing:
+    """Frames of a connection that a client opened, our own settings already to be sent.
+
+    With `settings` (the value of HTTP2-Settings), stream 1 carries the request that asked for the
+    upgrade.
+
+    Raises:
+        ValueError: `settings` is no settings frame.
+        h2.exceptions.ProtocolError: they are not allowed.
+    """
+    told: dict[SettingCodes, int] = {
+        SettingCodes.MAX_CONCURRENT_STREAMS: MAX_STREAMS,
+        SettingCodes.INITIAL_WINDOW_SIZE: WINDOW,
+        SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEADER_LIST,
+    }
+    framing = _configured(client_side=False, settings=told)
+    if settings is None:
+        framing.initiate_connection()
+    else:
+        framing.initiate_upgrade_connection(settings)
+    # A client may open more streams before it has read how many it may: those are refused one by
+    # one, where the library would end the connection.
+    told = told | {SettingCodes.MAX_CONCURRENT_STREAMS: 2**31 - 1}
+    framing.local_settings = Settings(client=False, initial_values=told)
+    framing.widen(None, CONNECTION_WINDOW - 65_535)
+    return framing
+
+
+def towards_pod() -> Framing:
+    """Frames of a connection that we open, the preface already to be sent."""
+    framing = _configured(
+        client_side=True,
+        settings={
+            SettingCodes.ENABLE_PUSH: 0,
+            SettingCodes.INITIAL_WINDOW_SIZE: WINDOW,
+            SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEADER_LIST,
+        },
+    )
+    framing.initiate_connection()
+    framing.widen(None, CONNECTION_WINDOW - 65_535)
+    return framing
