@@ -93,16 +93,19 @@ class ClientSession(Session[ClientStream]):
     def broken(self, reason: str) -> None:
         """What came is no HTTP/2."""
         _log.debug("client breaks HTTP/2", reason=reason)
-        self.close()
+        self._linger()
 
     # --- from the clock and the server ----------------------------------------------------------
 
     def expired(self, now: float) -> None:
         """A limit of time has passed: a stream's, or our own."""
+        if self.closed:
+            self.transport.abort()
+            return
         if self._parting and not self._refusing:
             self._refuse_new()
         elif not self._settled:
-            self.close(abort=True)
+            self.abort()
             return
         for stream in list(self.streams.values()):
             if stream.deadline <= now:
@@ -124,7 +127,8 @@ class ClientSession(Session[ClientStream]):
 
     def abort(self) -> None:
         """Close at once."""
-        self.close(abort=True)
+        self.closed = True
+        self.transport.abort()
 
     def _refuse_new(self) -> None:
         self._refusing = True
@@ -166,7 +170,18 @@ class ClientSession(Session[ClientStream]):
         """More than a client may cost us."""
         _log.warning("client cut off", client=self.peer.address.decode(), reason=what)
         self.framing.close_connection(ENHANCE_YOUR_CALM, what.encode())
-        self.close()
+        self._linger()
+
+    def _linger(self) -> None:
+        # As in HTTP/1.1: closing while the client still sends would reset what we said last.
+        self.flush()
+        self.closed = True
+        self.lose_streams("the connection was broken off")
+        self.deadline = self.core.monotonic() + self.core.limits.linger
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
 
     # --- events ---------------------------------------------------------------------------------
 
@@ -229,7 +244,7 @@ class ClientSession(Session[ClientStream]):
         if self.write_paused:
             self._unanswered += 1
         if self._unanswered > _UNREAD_ANSWERS:
-            self.close(abort=True)
+            self.abort()
         elif not self._controls.spend(self.core.monotonic()):
             self._too_much("too many frames that carry no request")
 

@@ -187,13 +187,7 @@ class Session(asyncio.Protocol, Generic[S]):
     def connection_lost(self, exc: Exception | None) -> None:
         """Closed, by whomever."""
         self.closed = True
-        self.blocked.clear()
-        streams, self.streams = list(self.streams.values()), {}
-        reason = f"the connection was closed: {exc or 'end of stream'}"
-        for stream in streams:
-            stream.over = True
-        for stream in streams:
-            stream.lost(reason)
+        self.lose_streams(f"the connection was closed: {exc or 'end of stream'}")
 
     def pause_writing(self) -> None:
         """The peer reads too slowly."""
@@ -317,6 +311,15 @@ class Session(asyncio.Protocol, Generic[S]):
             stream.over = True
             del self.streams[stream.id]
             self.blocked.pop(stream, None)
+
+    def lose_streams(self, reason: str) -> None:
+        """Whatever was under way has failed."""
+        self.blocked.clear()
+        streams, self.streams = list(self.streams.values()), {}
+        for stream in streams:
+            stream.over = True
+        for stream in streams:
+            stream.lost(reason)
 
     # --- for the heirs --------------------------------------------------------------------------
 

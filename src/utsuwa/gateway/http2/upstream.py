@@ -293,14 +293,8 @@ class PodSession(Session[PodStream]):
     def broken(self, reason: str) -> None:
         """The pod does not speak HTTP/2, or breaks its rules."""
         _log.info("pod breaks HTTP/2", revision=self.pod.revision.name, reason=reason)
-        self.pod.sessions.pop(self, None)
-        streams, self.streams = list(self.streams.values()), {}
-        self.blocked.clear()
-        for stream in streams:
-            stream.over = True
         self.close(abort=True)
-        for stream in streams:
-            stream.lost(f"it does not speak HTTP/2 as its port's name h2c promises ({reason})")
+        self.lose_streams(f"it does not speak HTTP/2 as its port's name h2c promises ({reason})")
 
     def forget(self, stream: Stream) -> None:
         """There is room for another."""
