@@ -10,6 +10,8 @@ from h2.events import ConnectionTerminated, Event
 from h2.settings import SettingCodes, Settings
 from hyperframe.frame import Frame, GoAwayFrame
 
+from utsuwa.gateway.http2.compression import Compressor, Decompressor
+
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """What a client that knows that we speak HTTP/2 sends first (RFC 9113 §3.4)."""
 MAX_STREAMS = 250
@@ -18,6 +20,7 @@ WINDOW = 128 * 1024
 """Bytes of one body that may be on their way to us, not yet taken by the other side."""
 CONNECTION_WINDOW = 1024 * 1024
 MAX_HEADER_LIST = 64 * 1024
+_SWEEP = 64
 
 NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR = 0x0, 0x1, 0x2
 REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM = 0x7, 0x8, 0xB
@@ -27,8 +30,18 @@ class Framing(H2Connection):
     """One connection's frames.
 
     Unlike the library, it goes on after a GOAWAY without an error: the streams that are open are
-    to be finished (RFC 9113 §6.8).
+    to be finished (RFC 9113 §6.8). And how many streams are open is ours to limit, so it does not
+    count them at each new one; it only drops those that are closed, now and then.
+
+    Mutable state: that of the library, and `_sweep_at`, the number of streams that makes it drop.
     """
+
+    _sweep_at = _SWEEP
+
+    def _open_streams(self, remainder: int) -> int:
+        if len(self.streams) >= self._sweep_at:
+            self._sweep_at = _SWEEP + 2 * super()._open_streams(remainder)
+        return 0
 
     def _receive_frame(self, frame: Frame) -> list[Event]:
         if isinstance(frame, GoAwayFrame) and frame.error_code == NO_ERROR:
@@ -59,7 +72,8 @@ def _configured(*, client_side: bool, settings: dict[SettingCodes, int]) -> Fram
         )
     )
     framing.local_settings = Settings(client=client_side, initial_values=settings)
-    framing.decoder.max_header_list_size = MAX_HEADER_LIST
+    framing.encoder = Compressor()
+    framing.decoder = Decompressor(MAX_HEADER_LIST)
     return framing
 
 
