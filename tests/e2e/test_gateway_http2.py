@@ -67,7 +67,7 @@ async def http1_pod() -> AsyncIterator[int]:
         server.close()
 
 
-class Echo(grpc.GenericRpcHandler):
+class Echo:
     """A service of all four kinds over bytes.
 
     Mutable state: `cancelled`, set when a client has left `/echo/Wait`.
@@ -76,15 +76,16 @@ class Echo(grpc.GenericRpcHandler):
     def __init__(self) -> None:
         self.cancelled = asyncio.Event()
 
-    def service(self, details: Any) -> Any:
-        return {
-            "/echo/Unary": grpc.unary_unary_rpc_method_handler(self.unary),
-            "/echo/Down": grpc.unary_stream_rpc_method_handler(self.down),
-            "/echo/Up": grpc.stream_unary_rpc_method_handler(self.up),
-            "/echo/Both": grpc.stream_stream_rpc_method_handler(self.both),
-            "/echo/Fail": grpc.unary_unary_rpc_method_handler(self.fail),
-            "/echo/Wait": grpc.unary_unary_rpc_method_handler(self.wait),
-        }.get(details.method)
+    def handler(self) -> Any:
+        methods = {
+            "Unary": grpc.unary_unary_rpc_method_handler(self.unary),
+            "Down": grpc.unary_stream_rpc_method_handler(self.down),
+            "Up": grpc.stream_unary_rpc_method_handler(self.up),
+            "Both": grpc.stream_stream_rpc_method_handler(self.both),
+            "Fail": grpc.unary_unary_rpc_method_handler(self.fail),
+            "Wait": grpc.unary_unary_rpc_method_handler(self.wait),
+        }
+        return grpc.method_handlers_generic_handler("echo", methods)
 
     async def unary(self, message: bytes, context: Context) -> bytes:
         context.set_trailing_metadata((("x-size", str(len(message))),))
@@ -117,7 +118,7 @@ class Echo(grpc.GenericRpcHandler):
 @asynccontextmanager
 async def grpc_pod(echo: Echo | None = None) -> AsyncIterator[int]:
     server = grpc.aio.server()
-    server.add_generic_rpc_handlers((echo or Echo(),))
+    server.add_generic_rpc_handlers(((echo or Echo()).handler(),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:

@@ -4,13 +4,20 @@ Header fields are checked in :mod:`translate`, with one search a field instead o
 and as an error of the stream instead of the connection (RFC 9113 §8.1.1).
 """
 
+from typing import TYPE_CHECKING
+
 from h2.config import H2Configuration
 from h2.connection import H2Connection
+from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, Event
+from h2.exceptions import FrameTooLargeError
 from h2.settings import SettingCodes, Settings
 from hyperframe.frame import Frame, GoAwayFrame
 
 from utsuwa.gateway.http2.compression import Compressor, Decompressor
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """What a client that knows that we speak HTTP/2 sends first (RFC 9113 §3.4)."""
@@ -50,6 +57,19 @@ class Framing(H2Connection):
             event.last_stream_id = frame.last_stream_id
             return [event]
         return super()._receive_frame(frame)
+
+    def receive_data(self, data: "Buffer") -> list[Event]:
+        """Frames from the peer; one that is too long is refused before it has come whole.
+
+        Raises:
+            h2.exceptions.ProtocolError: the peer breaks the rules; a GOAWAY is written.
+        """
+        happened = super().receive_data(data)
+        rest = self.incoming_buffer._data  # noqa: SLF001  (the library waits for the whole frame)
+        if len(rest) >= 3 and int.from_bytes(rest[:3], "big") > self.max_inbound_frame_size:
+            self._terminate_connection(ErrorCodes.FRAME_SIZE_ERROR)
+            raise FrameTooLargeError(f"a frame is longer than {self.max_inbound_frame_size} bytes")
+        return happened
 
     def say_goaway(self, last_stream_id: int) -> None:
         """Announce the end of the connection without ending it."""

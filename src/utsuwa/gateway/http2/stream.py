@@ -306,8 +306,7 @@ class ClientStream(Stream):
         if not self._status:
             self._reply(status, text)
             return
-        self._usage.platform_errors += 1
-        self._end(status)
+        self._end(status, ours=True)
         if self.head.grpc:
             self.write_end(grpc_trailers(status, text))
         else:
@@ -316,8 +315,7 @@ class ClientStream(Stream):
     def _reply(self, status: int, text: str) -> None:
         """Answer in the pod's stead."""
         if self._state in {_WAITING, _ACTIVE}:
-            self._usage.platform_errors += 1
-            self._end(status)
+            self._end(status, ours=True)
         self._state = _DONE
         self._answer(status, text, grpc=self.head.grpc, head_only=self.head.head_only)
 
@@ -328,10 +326,11 @@ class ClientStream(Stream):
         if not bare:
             self.write(body, end=True)
 
-    def _end(self, status: int) -> None:
-        """The request is over: books, slot, carrier."""
+    def _end(self, status: int, *, ours: bool = False) -> None:
+        """The request is over: books, slot, carrier; `ours`: we have answered it."""
         core = self.session.core
         now = core.now()
+        self._usage.platform_errors += ours
         self._usage.leave(now, status, now - self._arrival)
         self.deadline = now + core.limits.header_timeout
         self._state = _DONE
