@@ -32,8 +32,6 @@ _RESETS = (500.0, 100.0)
 bytes, and us a place in line and on a pod)."""
 _CONTROLS = (10_000.0, 1000.0)
 """Frames that carry no request, likewise: pings, settings, priorities, empty content."""
-_UNREAD_ANSWERS = 1000
-"""Pings and settings of a client that does not read our answers to them."""
 _LAST_ID = 2**31 - 1
 _PING = b"goodbye?"
 _SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
@@ -43,12 +41,11 @@ class ClientSession(Session[ClientStream]):
     """One client over HTTP/2.
 
     Mutable state, next to that of :class:`Session`: `deadline`, at most the earliest of its
-    streams'; `_parting`: we have announced our end, and `_refusing`: new streams come too late;
-    `_unanswered`: see `_UNREAD_ANSWERS`.
+    streams'; `_parting`: we have announced our end, and `_refusing`: new streams come too late.
     """
 
     __slots__ = (
-        "_controls", "_parting", "_refusing", "_resets", "_settled", "_unanswered", "deadline",
+        "_controls", "_parting", "_refusing", "_resets", "_settled", "deadline",
         "peer",
     )  # fmt: skip
 
@@ -59,7 +56,6 @@ class ClientSession(Session[ClientStream]):
         self._settled = False
         self._parting = False
         self._refusing = False
-        self._unanswered = 0
         self._resets = Budget(*_RESETS, now)
         self._controls = Budget(*_CONTROLS, now)
 
@@ -84,11 +80,6 @@ class ClientSession(Session[ClientStream]):
         """The client is gone."""
         self.core.connections.discard(self)
         super().connection_lost(exc)
-
-    def resume_writing(self) -> None:
-        """The client reads again."""
-        self._unanswered = 0
-        super().resume_writing()
 
     def broken(self, reason: str) -> None:
         """What came is no HTTP/2."""
@@ -205,7 +196,7 @@ class ClientSession(Session[ClientStream]):
         if size > len(data):
             stream.take(size - len(data))
         if not data and not stream.got_end:
-            self._control(event)
+            self.control(event)
         stream.upload(data, end=stream.got_end)
 
     def _trailers(self, event: events.TrailersReceived) -> None:
@@ -237,15 +228,13 @@ class ClientSession(Session[ClientStream]):
             self.deadline = min((one.deadline for one in self.streams.values()), default=inf)
             if self._parting:
                 self.deadline = min(self.deadline, self.core.monotonic() + _GRACE)
-        self._control(event)
+        self.control(event)
         self.unblock()
 
-    def _control(self, event: events.Event) -> None:
-        if self.write_paused:
-            self._unanswered += 1
-        if self._unanswered > _UNREAD_ANSWERS:
-            self.abort()
-        elif not self._controls.spend(self.core.monotonic()):
+    def control(self, event: events.Event) -> None:
+        """A frame that carries no request."""
+        super().control(event)
+        if not self.closed and not self._controls.spend(self.core.monotonic()):
             self._too_much("too many frames that carry no request")
 
     def _pong(self, event: events.PingAckReceived) -> None:
@@ -265,9 +254,9 @@ class ClientSession(Session[ClientStream]):
         events.StreamReset: _reset,
         events.WindowUpdated: Session.window_updated,
         events.RemoteSettingsChanged: _settings,
-        events.PingReceived: _control,
-        events.PriorityUpdated: _control,
-        events.UnknownFrameReceived: _control,
+        events.PingReceived: control,
+        events.PriorityUpdated: control,
+        events.UnknownFrameReceived: control,
         events.PingAckReceived: _pong,
         events.ConnectionTerminated: _goaway,
     }

@@ -37,8 +37,9 @@ class Framing(H2Connection):
     """One connection's frames.
 
     Unlike the library, it goes on after a GOAWAY without an error: the streams that are open are
-    to be finished (RFC 9113 §6.8). And how many streams are open is ours to limit, so it does not
-    count them at each new one; it only drops those that are closed, now and then.
+    to be finished (RFC 9113 §6.8). And how many streams are open is ours to limit: a client that has
+    not read yet how many it may is refused one by one, where the library would end the connection;
+    so it does not count them at each new one, but only drops those that are closed, now and then.
 
     Mutable state: that of the library, and `_sweep_at`, the number of streams that makes it drop.
     """
@@ -117,10 +118,6 @@ def towards_client(settings: bytes | None = None) -> Framing:
         framing.initiate_connection()
     else:
         framing.initiate_upgrade_connection(settings)
-    # A client may open more streams before it has read how many it may: those are refused one by
-    # one, where the library would end the connection.
-    told = told | {SettingCodes.MAX_CONCURRENT_STREAMS: 2**31 - 1}
-    framing.local_settings = Settings(client=False, initial_values=told)
     framing.widen(None, CONNECTION_WINDOW - 65_535)
     return framing
 

@@ -22,6 +22,9 @@ _log = get_logger(__name__)
 _FRAME = 16 * 1024
 """Longest frame of content, though a peer may allow more: others get their turn."""
 
+_UNREAD_ANSWERS = 1000
+"""Pings and settings of a peer that does not read our answers to them."""
+
 
 class Stream:
     """One stream of a :class:`Session`: its content out, and the window for content in.
@@ -137,11 +140,11 @@ class Session(asyncio.Protocol, Generic[S]):
 
     Mutable state: `streams` (all that are not over), `blocked` (those that wait for a window,
     longest first), `closed`, `write_paused`, `_unread` (bytes of the connection's window not yet
-    given back) and `_flushing` (what is written goes out later in this round of the loop).
+    given back), `_unanswered` (see `_UNREAD_ANSWERS`) and `_flushing` (what is written goes out later in this round of the loop).
     """
 
     __slots__ = (
-        "_flushing", "_unread", "blocked", "closed", "core", "framing", "streams", "transport",
+        "_flushing", "_unanswered", "_unread", "blocked", "closed", "core", "framing", "streams", "transport",
         "write_paused",
     )  # fmt: skip
 
@@ -156,6 +159,7 @@ class Session(asyncio.Protocol, Generic[S]):
         self.closed = False
         self.write_paused = False
         self._unread = 0
+        self._unanswered = 0
         self._flushing = False
 
     # --- the loop's side ------------------------------------------------------------------------
@@ -196,6 +200,7 @@ class Session(asyncio.Protocol, Generic[S]):
     def resume_writing(self) -> None:
         """The peer reads again."""
         self.write_paused = False
+        self._unanswered = 0
         self.unblock()
 
     # --- out ------------------------------------------------------------------------------------
@@ -287,6 +292,13 @@ class Session(asyncio.Protocol, Generic[S]):
         if self._unread >= CONNECTION_WINDOW // 2:
             unread, self._unread = self._unread, 0
             self.widen(None, unread)
+
+    def control(self, event: events.Event) -> None:
+        """A frame that we answer, or that at least costs us something."""
+        if self.write_paused:
+            self._unanswered += 1
+            if self._unanswered > _UNREAD_ANSWERS:
+                self.close(abort=True)
 
     def window_updated(self, event: events.WindowUpdated) -> None:
         """The peer takes more."""

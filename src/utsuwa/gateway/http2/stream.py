@@ -40,11 +40,12 @@ class ClientStream(Stream):
       done (out of the books; its last bytes may still be on their way out);
     * `_content`: what of the request's body has come, as long as it can be sent (again), and
       `_request_trailers`;
+    * `_bare`: the header block was all of the request;
     * `_status` of the answer that has begun, else 0.
     """
 
     __slots__ = (
-        "_arrival", "_content", "_content_size", "_extra", "_last_write", "_received",
+        "_arrival", "_bare", "_content", "_content_size", "_extra", "_last_write", "_received",
         "_replayable", "_request_trailers", "_revision", "_state", "_status", "_tries", "_usage",
         "backend", "carrier", "deadline", "head", "peer",
     )  # fmt: skip
@@ -66,6 +67,7 @@ class ClientStream(Stream):
         self._content: list[bytes] = []
         self._content_size = self._received = 0
         self._replayable = True
+        self._bare = False
         self._request_trailers: Fields | None = None
         self._extra: tuple[Field, ...] = ()
         self._status = 0
@@ -79,6 +81,7 @@ class ClientStream(Stream):
     def begin(self, head: StreamHead) -> None:
         """A request has come; `got_end` says whether all of it."""
         self.head = head
+        self._bare = self.got_end
         if self.got_end and head.length:
             self.refuse(BadMessageError(400, "the body is shorter than content-length says"))
             return
@@ -178,11 +181,9 @@ class ClientStream(Stream):
 
     def connected(self, upstream: "PodConnection") -> None:
         """Send the request over HTTP/1.1."""
-        chunked = self.head.length is None and not (self.got_end and not self._content_size)
+        chunked = self.head.length is None and not self._bare
         try:
-            head = translate.to_http1(
-                self.head, self.peer, self._extra, chunked=chunked or bool(self._request_trailers)
-            )
+            head = translate.to_http1(self.head, self.peer, self._extra, chunked=chunked)
         except BadMessageError as error:
             upstream.close()
             self._reply(error.status, error.text)

@@ -24,6 +24,7 @@ _FIRST_STREAMS = 100
 """Streams opened before a pod has said how many it wants: what every peer should allow
 (RFC 9113 §6.5.2)."""
 _MOST_STREAMS = 256
+_MOST_CONNECTIONS = 64
 _LAST_ID = 2**31 - 1
 
 
@@ -60,7 +61,11 @@ class Http2Pod(Pod):
 
     def _dial_more(self) -> None:
         # One at a time, and none while the newest has not said how many streams it takes.
-        if not self._dialling and all(session.settled for session in self.sessions):
+        if (
+            not self._dialling
+            and len(self.sessions) < _MOST_CONNECTIONS
+            and all(session.settled for session in self.sessions)
+        ):
             self._dialling = True
             self.core.tasks.start(self._dial(), name="dial")
 
@@ -344,6 +349,7 @@ class PodSession(Session[PodStream]):
 
     def _settings(self, event: events.RemoteSettingsChanged) -> None:
         self.settled = True
+        self.control(event)
         self.unblock()
         self.pod.serve()
 
@@ -369,6 +375,7 @@ class PodSession(Session[PodStream]):
         events.DataReceived: _content,
         events.TrailersReceived: _trailers,
         events.StreamReset: _reset,
+        events.PingReceived: Session.control,
         events.WindowUpdated: Session.window_updated,
         events.RemoteSettingsChanged: _settings,
         events.ConnectionTerminated: _goaway,
