@@ -233,7 +233,7 @@ class Session(asyncio.Protocol, Generic[S]):
         """Write a header block."""
         stream.sent_end = end
         try:
-            self.framing.send_headers(stream.id, fields, end_stream=end)
+            self.framing.write_block(stream.id, fields, end=end)
         except ProtocolError as error:
             _log.debug("stream is gone", stream=stream.id, error=error)
         self._flush_later()
@@ -244,7 +244,7 @@ class Session(asyncio.Protocol, Generic[S]):
         """Write content for which there is room."""
         stream.sent_end = end
         try:
-            self.framing.send_data(stream.id, data, end_stream=end)
+            self.framing.write_content(stream.id, data, end=end)
         except (ProtocolError, KeyError) as error:
             _log.debug("stream is gone", stream=stream.id, error=error)
         self._flush_later()
