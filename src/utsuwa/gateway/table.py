@@ -12,9 +12,10 @@ from math import inf
 from utsuwa.gateway.accounting import Usage
 from utsuwa.gateway.admission import Admission
 from utsuwa.gateway.core import Core
+from utsuwa.gateway.exchange import Caller
 from utsuwa.gateway.http1.request import Peer
 from utsuwa.gateway.http2.upstream import Http2Pod
-from utsuwa.gateway.upstream import Caller, Pod
+from utsuwa.gateway.upstream import Pod
 from utsuwa.kit.log import get_logger
 from utsuwa.routing.messages import (
     Delta,

@@ -9,6 +9,7 @@ from math import inf
 from utsuwa.gateway.accounting import CLIENT_LEFT
 from utsuwa.gateway.admission import QueueFullError
 from utsuwa.gateway.answers import unknown_host
+from utsuwa.gateway.exchange import Upstream
 from utsuwa.gateway.flow import pause
 from utsuwa.gateway.http1 import request
 from utsuwa.gateway.http1.chunked import ChunkedBody
@@ -30,7 +31,7 @@ from utsuwa.gateway.http2.bridges import FromHttp1
 from utsuwa.gateway.http2.connection import take_over
 from utsuwa.gateway.http2.framing import PREFACE
 from utsuwa.gateway.http2.upstream import PodSession
-from utsuwa.gateway.upstream import Pod, Upstream
+from utsuwa.gateway.upstream import Pod
 
 _REMEMBER = 2048
 """Longest head in bytes that is kept to be recognised when it comes again."""

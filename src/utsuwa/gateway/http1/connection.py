@@ -15,9 +15,10 @@ from utsuwa.gateway.http1.errors import BadMessageError
 from utsuwa.gateway.http1.request import Peer, RequestHead, peer_of
 
 if TYPE_CHECKING:
+    from utsuwa.gateway.exchange import Upstream
     from utsuwa.gateway.http1.chunked import ChunkedBody
     from utsuwa.gateway.table import Revision
-    from utsuwa.gateway.upstream import Pod, Upstream
+    from utsuwa.gateway.upstream import Pod
 
 IDLE, WAITING, ACTIVE, TUNNEL, DISCARD, LINGER, CLOSED = range(7)
 _STATES = ("idle", "waiting", "active", "tunnel", "discard", "linger", "closed")

@@ -1,5 +1,6 @@
 """A request that changes its HTTP on the way: from a stream to HTTP/1.1, and the other way."""
 
+from utsuwa.gateway.exchange import Exchange
 from utsuwa.gateway.flow import pause, resume
 from utsuwa.gateway.http1.chunked import ChunkedBody
 from utsuwa.gateway.http1.fields import CHUNKED
@@ -8,7 +9,7 @@ from utsuwa.gateway.http1.response import ResponseHead
 from utsuwa.gateway.http2 import translate
 from utsuwa.gateway.http2.exchange import Carrier, Consumer, Opener
 from utsuwa.gateway.http2.translate import Fields
-from utsuwa.gateway.upstream import Exchange, PodConnection
+from utsuwa.gateway.upstream import PodConnection
 
 _END = b"0\r\n\r\n"
 

@@ -10,13 +10,14 @@ from typing import Any, ClassVar, cast
 from h2 import events
 
 from utsuwa.gateway.core import Core
+from utsuwa.gateway.exchange import Caller
 from utsuwa.gateway.http1.errors import BadMessageError
 from utsuwa.gateway.http2 import framing, translate
 from utsuwa.gateway.http2.exchange import Consumer
 from utsuwa.gateway.http2.framing import CANCEL, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM
 from utsuwa.gateway.http2.session import Handler, Session, Stream
 from utsuwa.gateway.http2.translate import Fields
-from utsuwa.gateway.upstream import Caller, Pod, PodConnection
+from utsuwa.gateway.upstream import Pod, PodConnection
 from utsuwa.kit.log import get_logger
 
 _log = get_logger(__name__)
