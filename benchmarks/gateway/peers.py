@@ -76,13 +76,17 @@ async def backend(size: int) -> AsyncIterator[Peer]:
 
 
 @asynccontextmanager
-async def gateway(pods: int, target: Peer, concurrency: int = 0) -> AsyncIterator[Peer]:
+async def gateway(
+    pods: int, target: Peer, concurrency: int = 0, *, protocol: str = "http1"
+) -> AsyncIterator[Peer]:
     """Our gateway before `target`, which stands for `pods` pods."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(4096)
     endpoints = [Endpoint(f"pod-{n}", "127.0.0.1", target.port, ready=True) for n in range(pods)]
-    table = one_service(*endpoints, host=HOST, revision=REVISION, concurrency=concurrency)
+    table = one_service(
+        *endpoints, host=HOST, revision=REVISION, concurrency=concurrency, protocol=protocol
+    )
     with tempfile.TemporaryDirectory() as directory:
         path = str(Path(directory) / "link.sock")
         environment = {
@@ -112,7 +116,7 @@ def envoy_binary() -> str | None:
     return str(binary) if binary.exists() else shutil.which("envoy")
 
 
-def envoy_config(port: int, upstream: int) -> dict[str, object]:
+def envoy_config(port: int, upstream: int, protocol: str) -> dict[str, object]:
     """One listener, one virtual host, one cluster, no access log: as our table says it."""
     address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
     target = {"socket_address": {"address": "127.0.0.1", "port_value": upstream}}
@@ -139,7 +143,7 @@ def envoy_config(port: int, upstream: int) -> dict[str, object]:
             ]
         },
     }
-    cluster = {
+    cluster: dict[str, object] = {
         "name": "pods",
         "type": "STATIC",
         "connect_timeout": "1s",
@@ -153,6 +157,14 @@ def envoy_config(port: int, upstream: int) -> dict[str, object]:
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": target}}]}],
         },
     }
+    if protocol == "h2c":
+        options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+        cluster["typed_extension_protocol_options"] = {
+            options: {
+                "@type": f"type.googleapis.com/{options}",
+                "explicit_http_config": {"http2_protocol_options": {}},
+            }
+        }
     return {
         "static_resources": {
             "listeners": [
@@ -176,14 +188,14 @@ def envoy_config(port: int, upstream: int) -> dict[str, object]:
 
 
 @asynccontextmanager
-async def envoy(target: Peer) -> AsyncIterator[Peer | None]:
+async def envoy(target: Peer, *, protocol: str = "http1") -> AsyncIterator[Peer | None]:
     """Envoy with one worker, or None where there is none."""
     binary = envoy_binary()
     if binary is None:
         yield None
         return
     port = free_port()
-    config = json.dumps(envoy_config(port, target.port))
+    config = json.dumps(envoy_config(port, target.port, protocol))
     command = (
         binary, "--config-yaml", config, "--concurrency", "1", "--log-level", "error",
         "--base-id", str(port),

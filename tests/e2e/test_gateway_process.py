@@ -3,13 +3,10 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import websockets
@@ -17,12 +14,12 @@ import websockets
 from utsuwa.routing.messages import (
     Ack,
     Drained,
-    Endpoint,
     EndpointUp,
     Stats,
     Wake,
 )
-from utsuwa.testing.gateway import FakeControl, one_service
+from utsuwa.testing.gateway import one_service
+from utsuwa.testing.gateway_process import GatewayProcess as Gateway
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -30,68 +27,6 @@ HOST = "hello.default.example.com"
 REVISION = "default/hello-00001"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-class Gateway:
-    """A gateway process, its listening socket (ours, as the supervisor's) and its control."""
-
-    def __init__(self, directory: Path) -> None:
-        self.path = str(directory / "link.sock")
-        self.control = FakeControl(self.path)
-        self.listener = socket.socket()
-        self.listener.bind(("127.0.0.1", 0))
-        self.listener.listen(1024)
-        self.port: int = self.listener.getsockname()[1]
-        self.process: Process | None = None
-
-    async def start(self) -> Process:
-        environment = {
-            **os.environ,
-            "UTSUWA_GATEWAY_FDS": str(self.listener.fileno()),
-            "UTSUWA_LINK": self.path,
-            "UTSUWA_GATEWAY_NAME": "gateway-0",
-            "UTSUWA_DRAIN_SECONDS": "5",
-        }
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "utsuwa.gateway", env=environment,
-            pass_fds=[self.listener.fileno()],
-        )  # fmt: skip
-        return self.process
-
-    async def stop(self) -> None:
-        if self.process is not None and self.process.returncode is None:
-            self.process.kill()
-            await self.process.wait()
-        await self.control.stop()
-        self.listener.close()
-
-    def endpoint(self, port: int, uid: str = "pod-1", *, ready: bool = True) -> Endpoint:
-        return Endpoint(uid, "127.0.0.1", port, ready=ready)
-
-    async def serve(self, *endpoints: Endpoint, **fields: Any) -> None:
-        """Start control with a table, and the gateway; wait until it is in force."""
-        self.control.snapshot = one_service(*endpoints, host=HOST, revision=REVISION, **fields)
-        await self.control.start()
-        await self.start()
-        await self.control.wait_for(Ack, seconds=15)
-
-    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection("127.0.0.1", self.port, limit=2**20)
-
-    async def get(self, path: str = "/") -> bytes:
-        """A whole answer, over a connection of its own."""
-        reader, writer = await self.connect()
-        writer.write(request(path, "Connection: close"))
-        async with asyncio.timeout(10):
-            data = await reader.read()
-        writer.close()
-        return data
-
-    def rss(self) -> float:
-        """Resident memory in MiB."""
-        assert self.process is not None
-        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def request(path: str = "/", *fields: str, method: str = "GET") -> bytes:

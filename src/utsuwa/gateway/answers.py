@@ -5,6 +5,11 @@ from http import HTTPStatus
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
+def reason(status: int) -> bytes:
+    """The phrase that HTTP/1.1 has for `status`."""
+    return _REASONS.get(status, "Error").encode()
+
+
 def answer(status: int, text: str, *, close: bool = False, head_only: bool = False) -> bytes:
     """A complete response with `text` as its body, ended by a line feed as `http.Error` does.
 
@@ -16,7 +21,7 @@ def answer(status: int, text: str, *, close: bool = False, head_only: bool = Fal
         b"HTTP/1.1 %d %b\r\nContent-Type: text/plain; charset=utf-8\r\n%bContent-Length: %d\r\n%b\r\n%b"
         % (
             status,
-            _REASONS.get(status, "Error").encode(),
+            reason(status),
             b"" if timeout else b"X-Content-Type-Options: nosniff\r\n",
             len(body),
             b"Connection: close\r\n" if close else b"",

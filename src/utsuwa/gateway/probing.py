@@ -51,10 +51,9 @@ class Prober:
         try:
             if probe.kind == "http" or probe.port not in {0, pod.port}:
                 return await self._probe_apart(pod, probe)
-            connection = await pod.connect()
+            await pod.warm_up()  # the connection that proved it carries the first request
         except OSError:
             return False
-        pod.adopt(connection)  # the connection that proved it carries the first request
         return True
 
     async def _probe_apart(self, pod: Pod, probe: Probe) -> bool:

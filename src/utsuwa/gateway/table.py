@@ -12,8 +12,10 @@ from math import inf
 from utsuwa.gateway.accounting import Usage
 from utsuwa.gateway.admission import Admission
 from utsuwa.gateway.core import Core
+from utsuwa.gateway.exchange import Caller
 from utsuwa.gateway.http1.request import Peer
-from utsuwa.gateway.upstream import Exchange, Pod
+from utsuwa.gateway.http2.upstream import Http2Pod
+from utsuwa.gateway.upstream import Pod
 from utsuwa.kit.log import get_logger
 from utsuwa.routing.messages import (
     Delta,
@@ -43,7 +45,7 @@ class Revision(Admission[Pod]):
     """
 
     __slots__ = (
-        "core", "idle_timeout", "name", "patience", "pods", "probe", "prove",
+        "core", "http2", "idle_timeout", "name", "patience", "pods", "probe", "prove",
         "response_start_timeout", "set_fields", "timeout", "unavailable", "usage",
     )  # fmt: skip
 
@@ -55,6 +57,7 @@ class Revision(Admission[Pod]):
         self.pods: dict[str, Pod] = {}
         self.usage: Usage | None = None
         self.set_fields = False
+        self.http2 = False
         self.unavailable = ""
         self.probe = Probe()
         self.timeout = self.response_start_timeout = self.idle_timeout = 0.0
@@ -109,7 +112,7 @@ class Revision(Admission[Pod]):
             self.core.send(EndpointUp(self.name, pod.uid))
             self.open(pod)
 
-    def unreachable(self, pod: Pod, requests: Iterable[Exchange]) -> None:
+    def unreachable(self, pod: Pod, requests: Iterable[Caller]) -> None:
         """`pod` does not accept connections: `requests` go back to the line, it must prove itself."""
         was_usable = pod.usable
         self.close(pod)
@@ -145,6 +148,7 @@ class Revision(Admission[Pod]):
         self.response_start_timeout = table.response_start_timeout
         self.idle_timeout = table.idle_timeout
         self.patience = self.deadline(0.0, last_write=0.0, started=False)
+        self.http2 = table.protocol == "h2c"
         self.probe = table.probe
         self.unavailable = table.unavailable
         if table.concurrency != self.limit:
@@ -163,7 +167,8 @@ class Revision(Admission[Pod]):
             pod = None
         fresh = pod is None
         if pod is None:
-            pod = Pod(self.core, self, endpoint.uid, endpoint.host, endpoint.port)
+            made = Http2Pod if self.http2 else Pod
+            pod = made(self.core, self, endpoint.uid, endpoint.host, endpoint.port)
             self.pods[endpoint.uid] = pod
         newly_ready = endpoint.ready and not pod.told_ready
         pod.told_ready = endpoint.ready

@@ -5,15 +5,16 @@ response; the bytes of bodies pass through as they came.
 """
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from utsuwa.gateway.admission import Backend, Requester
+from utsuwa.gateway.admission import Backend
 from utsuwa.gateway.core import Core
+from utsuwa.gateway.exchange import Caller, Exchange
 from utsuwa.gateway.http1 import response
 from utsuwa.gateway.http1.chunked import ChunkedBody
 from utsuwa.gateway.http1.errors import BadMessageError
 from utsuwa.gateway.http1.fields import CHUNKED, UNTIL_CLOSE
-from utsuwa.gateway.http1.request import RequestHead
 from utsuwa.gateway.http1.response import ResponseHead
 from utsuwa.kit.log import get_logger
 
@@ -25,60 +26,7 @@ _MAX_HEAD = 256 * 1024
 _NONE, _HEAD, _BODY, _TUNNEL = range(4)
 
 
-class Exchange(Requester["Pod"], Protocol):
-    """The client's side of a request under way."""
-
-    head: RequestHead
-    plain: bool
-    """The answer may be handed on as it is (see :attr:`RequestHead.plain`), body sent and all."""
-
-    def connected(self, upstream: "PodConnection") -> None:
-        """`upstream` is this exchange's."""
-        ...
-
-    def disconnected(self) -> None:
-        """There is no connection to be had on the pod: the exchange is back in line."""
-        ...
-
-    def answered(self, data: bytes, status: int) -> None:
-        """`data` is the whole response."""
-        ...
-
-    def response_head(self, head: ResponseHead) -> None:
-        """A response begins (or an interim one passes by, 1xx)."""
-        ...
-
-    def response_body(self, data: bytes, chunks: ChunkedBody | None) -> bool:
-        """More of the body, framing included; answers whether a chunked one has ended."""
-        ...
-
-    def response_end(self) -> None:
-        """The response is complete."""
-        ...
-
-    def switched(self, head: ResponseHead, rest: bytes) -> None:
-        """The pod switched protocols: bytes pass both ways from now on."""
-        ...
-
-    def tunnel_data(self, data: bytes) -> None:
-        """Bytes from the pod after the switch."""
-        ...
-
-    def tunnel_eof(self) -> None:
-        """The pod sends no more after the switch."""
-        ...
-
-    def upstream_lost(self, reason: str, *, begun: bool, stale: bool) -> None:
-        """The connection broke before the response was complete."""
-        ...
-
-    def pause_upload(self) -> None:
-        """The pod reads too slowly."""
-        ...
-
-    def resume_upload(self) -> None:
-        """The pod reads again."""
-        ...
+C = TypeVar("C", bound=asyncio.BaseProtocol)
 
 
 class Pod(Backend):
@@ -103,7 +51,7 @@ class Pod(Backend):
         self.port = port
         self.idle: dict[PodConnection, None] = {}
         self.connections: set[PodConnection] = set()
-        self.wanting: dict[Exchange, None] = {}
+        self.wanting: dict[Caller, None] = {}
         self.draining = False
         self.proven = False
         """We or control have seen it answer."""
@@ -119,37 +67,41 @@ class Pod(Backend):
         """The last request has ended on a pod that is no longer used."""
         self.revision.emptied(self)
 
-    def dial(self, exchange: Exchange) -> None:
-        """Open a connection for `exchange`, which has a slot."""
-        self.wanting[exchange] = None
+    def dial(self, caller: Caller) -> None:
+        """Open a connection for `caller`, which has a slot."""
+        self.wanting[caller] = None
         self.core.tasks.start(self._dial(), name="dial")
 
     async def _dial(self) -> None:
         try:
-            connection = await self.connect()
+            await self.warm_up()
         except OSError as error:
             _log.info(
                 "pod refuses connections", revision=self.revision.name, pod=self.uid, error=error
             )
             wanting, self.wanting = list(self.wanting), {}
             self.revision.unreachable(self, wanting)
-            return
-        self.adopt(connection)
 
-    async def connect(self) -> "PodConnection":
+    async def warm_up(self) -> None:
+        """Open a connection; it serves the first caller that wants one, or waits.
+
+        Raises:
+            OSError: there is none to be had (TimeoutError included).
+        """
+        self.adopt(await self.connect(lambda: PodConnection(self)))
+
+    async def connect(self, factory: Callable[[], C]) -> C:
         """A new connection.
 
         Raises:
             OSError: there is none to be had (TimeoutError included).
         """
         async with asyncio.timeout(self.core.limits.connect_timeout):
-            transport, connection = await self.core.connect(
-                lambda: PodConnection(self), self.host, self.port
-            )
+            transport, connection = await self.core.connect(factory, self.host, self.port)
         if transport.get_extra_info("sockname") == transport.get_extra_info("peername"):
             # Nobody listens, and the kernel chose that very port for our side: TCP then connects
             # the socket to itself.
-            connection.close(abort=True)
+            cast("asyncio.Transport", transport).abort()
             raise ConnectionRefusedError(f"{self.host}:{self.port} is connected to itself")
         return connection
 
@@ -158,13 +110,13 @@ class Pod(Backend):
         if connection.closed:
             # Accepted and closed at once. Whoever waits for it must hear of it.
             if self.wanting:
-                exchange = next(iter(self.wanting))
-                del self.wanting[exchange]
-                exchange.upstream_lost("the pod closed a new connection", begun=False, stale=False)
+                caller = next(iter(self.wanting))
+                del self.wanting[caller]
+                caller.upstream_lost("the pod closed a new connection", begun=False, stale=False)
         elif self.wanting:
-            exchange = next(iter(self.wanting))
-            del self.wanting[exchange]
-            exchange.connected(connection)
+            caller = next(iter(self.wanting))
+            del self.wanting[caller]
+            caller.connected(connection)
         elif self.draining:
             connection.close()
         else:
@@ -337,7 +289,8 @@ class PodConnection(asyncio.Protocol):
     def _finish(self, exchange: Exchange, *, clean: bool) -> None:
         if self.exchange is exchange:  # a client that left meanwhile has detached itself
             head = self._head
-            self._release(clean and head is not None and head.keep_alive)
+            whole = clean and exchange.sent_whole()
+            self._release(whole and head is not None and head.keep_alive)
             exchange.response_end()
 
     def _release(self, reusable: bool) -> None:

@@ -192,6 +192,10 @@ class FakeTransport:
         self.aborted = True
         self.close()
 
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """From now on another protocol hears of what happens."""
+        self.protocol = cast("asyncio.Protocol", protocol)
+
     def is_closing(self) -> bool:
         """Whether it was closed."""
         return self.closed

@@ -845,3 +845,15 @@ async def test_refused_input_is_answered_and_closed_without_a_reset() -> None:
     await asyncio.sleep(2.1)
     hop.sweep()
     assert client.aborted
+
+
+async def test_a_pod_that_answers_before_it_has_the_whole_body_is_not_used_again() -> None:
+    """It would take the next request for the rest of this one's body."""
+    hop = await hop_to(POD)
+    client = await sent(hop, request("Content-Length: 10", line="POST / HTTP/1.1", body=b"01234"))
+    hop.pods[0].feed(OK)
+    assert client.take() == OK
+    client.feed(b"56789" + GET)
+    await settle()
+    assert hop.pods[0].closed
+    assert hop.pods[1].take().startswith(b"GET / HTTP/1.1\r\n")

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import pytest
 
-from utsuwa.gateway.http1.errors import BadMessageError
+from utsuwa.gateway.http1.errors import BadMessageError, UpgradeOffer
 from utsuwa.gateway.http1.fields import CHUNKED
 from utsuwa.gateway.http1.request import (
     Peer,
@@ -195,10 +195,31 @@ def test_an_upgrade_reaches_the_pod() -> None:
     assert b"\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n" in request.out
 
 
-def test_an_upgrade_to_h2c_is_answered_in_http_1() -> None:
-    request = read(
-        "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk"
-    )
+OFFER = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk")
+
+
+def test_an_upgrade_to_h2c_is_an_offer() -> None:
+    """Ours to take: no pod hears of it (RFC 7540 §3.2)."""
+    with pytest.raises(UpgradeOffer) as caught:
+        read(*OFFER)
+    assert caught.value.settings == b"AAMAAABk"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        (*OFFER, "Content-Length: 5"),
+        (*OFFER, "Transfer-Encoding: chunked"),
+        (*OFFER[:2], "HTTP2-Settings: a b"),
+        ("Connection: Upgrade", *OFFER[1:]),
+        (*OFFER, OFFER[2]),
+    ],
+)
+def test_an_offer_of_h2c_that_cannot_be_taken_is_answered_in_http_1(
+    fields: tuple[str, ...],
+) -> None:
+    """A body would have to come whole first; the settings must be one field of this hop."""
+    request = read(*fields)
     assert not request.upgrade
     assert b"pgrade" not in request.out
     assert b"HTTP2-Settings" not in request.out

@@ -16,12 +16,14 @@ class ChunkedBody:
     """Reads a chunked body as it arrives, in any pieces.
 
     Mutable state: `_state`, `_left` (bytes of the chunk still to come, with its CRLF counted
-    apart) and `_line` (the beginning of a line that has not ended).
+    apart), `_line` (the beginning of a line that has not ended) and `trailers`, the lines after the
+    last chunk, where they are to be kept.
     """
 
-    __slots__ = ("_left", "_line", "_state", "_trailers")
+    __slots__ = ("_left", "_line", "_state", "_trailers", "trailers")
 
-    def __init__(self) -> None:
+    def __init__(self, *, keep_trailers: bool = False) -> None:
+        self.trailers: list[bytes] | None = [] if keep_trailers else None
         self._state = _SIZE_LINE
         self._left = 0
         self._line = b""
@@ -85,4 +87,6 @@ class ChunkedBody:
             self._trailers += len(line)
             if not _TRAILER.fullmatch(line) or self._trailers > _MAX_TRAILERS:
                 raise BadMessageError(400, "the chunked body does not end in valid trailers")
+            if self.trailers is not None:
+                self.trailers.append(line)
         return False

@@ -9,6 +9,7 @@ from math import inf
 from utsuwa.gateway.accounting import CLIENT_LEFT
 from utsuwa.gateway.admission import QueueFullError
 from utsuwa.gateway.answers import unknown_host
+from utsuwa.gateway.exchange import Upstream
 from utsuwa.gateway.flow import pause
 from utsuwa.gateway.http1 import request
 from utsuwa.gateway.http1.chunked import ChunkedBody
@@ -22,11 +23,15 @@ from utsuwa.gateway.http1.connection import (
     WAITING,
     Connection,
 )
-from utsuwa.gateway.http1.errors import BadMessageError
+from utsuwa.gateway.http1.errors import BadMessageError, UpgradeOffer
 from utsuwa.gateway.http1.fields import CHUNKED, UNTIL_CLOSE
 from utsuwa.gateway.http1.request import MAX_HEAD
 from utsuwa.gateway.http1.response import ResponseHead, with_connection, without_chunks
-from utsuwa.gateway.upstream import Pod, PodConnection
+from utsuwa.gateway.http2.bridges import FromHttp1
+from utsuwa.gateway.http2.connection import take_over
+from utsuwa.gateway.http2.framing import PREFACE
+from utsuwa.gateway.http2.upstream import PodSession
+from utsuwa.gateway.upstream import Pod
 
 _REMEMBER = 2048
 """Longest head in bytes that is kept to be recognised when it comes again."""
@@ -75,7 +80,11 @@ class ClientConnection(Connection):
                 try:
                     self.head = request.parse(raw, self.peer)
                 except BadMessageError as error:
-                    self._refuse(error)
+                    if not self._speaks_http2(data):
+                        self._refuse(error)
+                    break
+                except UpgradeOffer as offer:
+                    self._switch(data, offer.settings, end)
                     break
                 self._raw = raw if end <= _REMEMBER else b""
             self._begin(data, end)
@@ -90,11 +99,30 @@ class ClientConnection(Connection):
             if data:
                 request.check_start(data)
         except BadMessageError as error:
-            self._refuse(error)
+            if not self._speaks_http2(data):
+                self._refuse(error)
             return
         if not self._buffer and self.deadline == inf:
             self.deadline = self.core.monotonic() + self.core.limits.header_timeout
         self._buffer = data
+
+    def _speaks_http2(self, data: bytes) -> bool:
+        """Whether what is no HTTP/1.1 is the beginning of HTTP/2: then it is spoken from now on."""
+        if hasattr(self, "head") or not PREFACE.startswith(data[: len(PREFACE)]):
+            return False
+        if len(data) < len(PREFACE):
+            self._buffer = data
+        else:
+            self._switch(data)
+        return True
+
+    def _switch(self, data: bytes, settings: bytes | None = None, end: int = 0) -> None:
+        """Go on in HTTP/2; the first `end` bytes of `data` are the request that asked for it."""
+        self.core.connections.discard(self)
+        self.deadline = inf
+        self._state = CLOSED
+        self._buffer = b""
+        take_over(self.core, self.transport, data, settings=settings, end=end)
 
     def _begin(self, data: bytes, end: int) -> None:
         head = self.head
@@ -231,7 +259,16 @@ class ClientConnection(Connection):
         """We wait in vain."""
         self._reply(503, reason)
 
-    def connected(self, upstream: PodConnection) -> None:
+    @property
+    def wants_upgrade(self) -> bool:
+        """The client asks for another protocol."""
+        return self.head.upgrade
+
+    def joined(self, session: PodSession) -> None:
+        """Send the request, on a stream of its own."""
+        self.connected(FromHttp1(session))
+
+    def connected(self, upstream: Upstream) -> None:
         """Send the request."""
         self.upstream = upstream
         self._state = ACTIVE
@@ -345,6 +382,10 @@ class ClientConnection(Connection):
             backend.dial(self)
             return
         self._reply(502, f"{reason} (revision {self._revision.name}); see `utsuwa logs`")
+
+    def sent_whole(self) -> bool:
+        """Whether the client has sent all of its request."""
+        return not self._body_left
 
     def pause_upload(self) -> None:
         """The pod reads too slowly."""

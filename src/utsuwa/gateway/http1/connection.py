@@ -15,9 +15,10 @@ from utsuwa.gateway.http1.errors import BadMessageError
 from utsuwa.gateway.http1.request import Peer, RequestHead, peer_of
 
 if TYPE_CHECKING:
+    from utsuwa.gateway.exchange import Upstream
     from utsuwa.gateway.http1.chunked import ChunkedBody
     from utsuwa.gateway.table import Revision
-    from utsuwa.gateway.upstream import Pod, PodConnection
+    from utsuwa.gateway.upstream import Pod
 
 IDLE, WAITING, ACTIVE, TUNNEL, DISCARD, LINGER, CLOSED = range(7)
 _STATES = ("idle", "waiting", "active", "tunnel", "discard", "linger", "closed")
@@ -53,7 +54,7 @@ class Connection(asyncio.Protocol):
         self.core = core
         self.deadline = inf
         self.plain = False
-        self.upstream: PodConnection | None = None
+        self.upstream: Upstream | None = None
         self.backend: Pod | None = None
         self._state = IDLE
         self._buffer = b""

@@ -11,3 +11,11 @@ class BadMessageError(Exception):
         super().__init__(text)
         self.status = status
         self.text = text
+
+
+class UpgradeOffer(Exception):  # noqa: N818  (it is no error: the client offers to go on in HTTP/2)
+    """A request that asks for `Upgrade: h2c`; `settings` is its HTTP2-Settings field."""
+
+    def __init__(self, settings: bytes) -> None:
+        super().__init__("Upgrade: h2c")
+        self.settings = settings

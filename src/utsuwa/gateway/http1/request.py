@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import httptools
 
-from utsuwa.gateway.http1.errors import BadMessageError
+from utsuwa.gateway.http1.errors import BadMessageError, UpgradeOffer
 from utsuwa.gateway.http1.fields import (
     CHUNKED,
     Found,
@@ -28,7 +28,7 @@ MAX_FIELDS = 100
 _CUT = frozenset({
     b"connection", b"keep-alive", b"proxy-connection", b"proxy-authorization",
     b"proxy-authenticate", b"te", b"upgrade", b"x-forwarded-for", b"knative-serving-revision",
-    b"knative-serving-namespace", b"k-original-host",
+    b"knative-serving-namespace", b"k-original-host", b"http2-settings",
 })  # fmt: skip
 _PROXY_FIELDS = frozenset(
     {b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"forwarded", b"te"}
@@ -38,11 +38,12 @@ _FIELDS = finder((
     "host", "connection", "content-length", "transfer-encoding", "expect", "upgrade",
     "keep-alive", "te", "proxy-connection", "proxy-authorization", "proxy-authenticate",
     "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded",
-    "knative-serving-revision", "knative-serving-namespace", "k-original-host",
+    "knative-serving-revision", "knative-serving-namespace", "k-original-host", "http2-settings",
 ))  # fmt: skip
 _LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}) ([^ \x00-\x1f\x7f]+) HTTP/([0-9]\.[0-9])")
 _LINE_START = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}( |$)")
 _HOST = re.compile(rb"(\[[0-9a-f:.]+\]|[^\x00-\x20\"#%/:<>?@\[\\\]^`{|}\x7f-\xff]+)(?::[0-9]*)?")
+_SETTINGS = re.compile(rb"[A-Za-z0-9_-]*={0,2}")
 _REPEATABLE = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 _NEW_LINES = (
     b"\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b"
@@ -159,7 +160,16 @@ def parse(raw: bytes, peer: Peer) -> RequestHead:
     head.plain = (
         head.http11 and head.keep_alive and not (head.head_only or head.upgrade or head.expect)
     )
+    if b"http2-settings" in options and found.get(b"upgrade", b"").lower() == b"h2c":
+        _offer(head, found)
     return head
+
+
+def _offer(head: RequestHead, found: Found) -> None:
+    # A body would have to come whole before the switch: then we stay with HTTP/1.1, as we may.
+    settings = found.get(b"http2-settings", b"")
+    if head.http11 and head.length == 0 and _SETTINGS.fullmatch(settings):
+        raise UpgradeOffer(settings)
 
 
 def _simple(head: RequestHead, host: bytes, target: bytes) -> None:
@@ -197,7 +207,7 @@ def _semantics(head: RequestHead, found: Found, options: bytes) -> None:
         tokens = {token.strip() for token in options.split(b",")}
         head.keep_alive = b"close" not in tokens and (head.http11 or b"keep-alive" in tokens)
         protocol = found.get(b"upgrade", b"").lower()
-        # h2c by upgrade is not offered: such a request is answered in HTTP/1.1 (RFC 9110 §7.8)
+        # to h2c we switch ourselves, or not at all (RFC 9110 §7.8): no pod is asked to
         head.upgrade = head.http11 and b"upgrade" in tokens and protocol not in {b"", b"h2c"}
     expect = found.get(b"expect")
     head.expect = expect is not None and head.http11

@@ -1,0 +1,348 @@
+"""A request on a client's stream: from its header block to the end of its answer.
+
+Like a :class:`ClientConnection` it waits in its revision's line, holds a slot, is in the books and
+has its limits of time; unlike one it does not know what its pod speaks: that is its carrier's.
+"""
+
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from utsuwa.gateway.accounting import CLIENT_LEFT, Usage
+from utsuwa.gateway.admission import QueueFullError
+from utsuwa.gateway.answers import unknown_host
+from utsuwa.gateway.http1.errors import BadMessageError
+from utsuwa.gateway.http2 import translate
+from utsuwa.gateway.http2.answers import answer, grpc_trailers
+from utsuwa.gateway.http2.bridges import ToHttp1
+from utsuwa.gateway.http2.framing import INTERNAL_ERROR, PROTOCOL_ERROR
+from utsuwa.gateway.http2.session import Session, Stream
+from utsuwa.gateway.http2.translate import Field, Fields, StreamHead
+
+if TYPE_CHECKING:
+    from utsuwa.gateway.http1.request import Peer
+    from utsuwa.gateway.http2.exchange import Carrier
+    from utsuwa.gateway.http2.upstream import PodSession
+    from utsuwa.gateway.table import Revision
+    from utsuwa.gateway.upstream import Pod, PodConnection
+
+_NEW, _WAITING, _ACTIVE, _DONE = range(4)
+_STATES = ("new", "waiting", "active", "done")
+_TRIES = 3
+"""How often a request goes out that pods say they have not looked at."""
+
+
+class ClientStream(Stream):
+    """One request over HTTP/2, and the answer that passes to it.
+
+    Mutable state, next to that of :class:`Stream`:
+
+    * `_state`: new (no request yet), waiting (for a slot or a connection), active (on a pod),
+      done (out of the books; its last bytes may still be on their way out);
+    * `_content`: what of the request's body has come, as long as it can be sent (again), and
+      `_request_trailers`;
+    * `_bare`: the header block was all of the request;
+    * `_status` of the answer that has begun, else 0.
+    """
+
+    __slots__ = (
+        "_arrival", "_bare", "_content", "_content_size", "_extra", "_last_write", "_received",
+        "_replayable", "_request_trailers", "_revision", "_state", "_status", "_tries", "_usage",
+        "backend", "carrier", "deadline", "head", "peer",
+    )  # fmt: skip
+
+    head: StreamHead
+    _usage: Usage
+    _revision: "Revision"
+    wants_upgrade = False
+    """No protocol is switched on a stream."""
+
+    def __init__(self, session: Session[Any], stream_id: int, peer: "Peer") -> None:
+        super().__init__(session, stream_id)
+        self.peer = peer
+        self.deadline = inf
+        self.backend: Pod | None = None
+        self.carrier: Carrier | None = None
+        self._state = _NEW
+        self._arrival = self._last_write = 0.0
+        self._content: list[bytes] = []
+        self._content_size = self._received = 0
+        self._replayable = True
+        self._bare = False
+        self._request_trailers: Fields | None = None
+        self._extra: tuple[Field, ...] = ()
+        self._status = 0
+        self._tries = 0
+
+    def __repr__(self) -> str:
+        return f"<ClientStream {self.id} {_STATES[self._state]} backend={self.backend}>"
+
+    # --- from the client ------------------------------------------------------------------------
+
+    def begin(self, head: StreamHead) -> None:
+        """A request has come; `got_end` says whether all of it."""
+        self.head = head
+        self._bare = self.got_end
+        if self.got_end and head.length:
+            self.refuse(BadMessageError(400, "the body is shorter than content-length says"))
+            return
+        core = self.session.core
+        host = core.hosts.get(head.host)
+        if host is None:
+            self._reply(404, unknown_host(head.host))
+            return
+        revision = self._revision = host.revision or host.pick(core.random)
+        now = self._arrival = core.now()
+        usage = revision.usage
+        if usage is None:
+            usage = revision.first_request(now, head.target, self.peer)
+        self._usage = usage
+        usage.enter(now)
+        self.deadline = now + revision.patience
+        if revision.set_fields:
+            self._extra = host.fields_of(revision)
+        self._state = _WAITING
+        try:
+            pod = revision.arrive(self)
+        except QueueFullError:
+            self.refused("pending request queue full")
+            return
+        if pod is not None:
+            self.granted(pod)
+        elif revision.unavailable:
+            revision.refuse_if_hopeless()
+
+    def refuse(self, error: BadMessageError) -> None:
+        """What came is no request."""
+        if self._state in {_WAITING, _ACTIVE}:
+            self._end(400)
+            self.reset(PROTOCOL_ERROR)
+            return
+        self._state = _DONE
+        self._answer(error.status, error.text, grpc=False, head_only=False)
+
+    def upload(self, data: bytes, *, end: bool) -> None:
+        """More of the request's content: on to the pod, or kept until there is one."""
+        if self._state not in {_WAITING, _ACTIVE}:
+            return
+        self._received += len(data)
+        if not self._fits(end=end):
+            self.refuse(BadMessageError(400, "the body is not as long as content-length says"))
+            return
+        if self._replayable and data:
+            self._content.append(data)
+            self._content_size += len(data)
+        if self.carrier is not None:
+            if self._content_size > self.session.core.limits.replay:
+                self._forget_content()
+            self.carrier.send(data, end=end)
+
+    def upload_trailers(self, trailers: Fields) -> None:
+        """The request is complete, with trailers."""
+        if self._state not in {_WAITING, _ACTIVE}:
+            return
+        if not self._fits(end=True):
+            self.refuse(BadMessageError(400, "the body is not as long as content-length says"))
+            return
+        self._request_trailers = trailers
+        if self.carrier is not None:
+            self.carrier.finish(trailers)
+
+    def _fits(self, *, end: bool) -> bool:
+        length = self.head.length
+        return length is None or (self._received == length if end else self._received <= length)
+
+    def _forget_content(self) -> None:
+        self._replayable = False
+        self._content.clear()
+        self._content_size = 0
+
+    def left(self) -> None:
+        """The client has reset the stream."""
+        if self._state in {_WAITING, _ACTIVE}:
+            self._end(CLIENT_LEFT)
+
+    def lost(self, reason: str) -> None:
+        """The client is gone."""
+        self.left()
+
+    # --- from admission -------------------------------------------------------------------------
+
+    def granted(self, backend: "Pod") -> None:
+        """A slot on `backend` is ours."""
+        self.backend = backend
+        if backend.idle:
+            self.connected(backend.idle.popitem()[0])
+        else:
+            backend.dial(self)
+
+    def refused(self, reason: str) -> None:
+        """We wait in vain."""
+        self._reply(503, reason)
+
+    def connected(self, upstream: "PodConnection") -> None:
+        """Send the request over HTTP/1.1."""
+        chunked = self.head.length is None and not self._bare
+        try:
+            head = translate.to_http1(self.head, self.peer, self._extra, chunked=chunked)
+        except BadMessageError as error:
+            upstream.close()
+            self._reply(error.status, error.text)
+            return
+        self._state = _ACTIVE
+        carrier = self.carrier = ToHttp1(self, upstream, head)
+        carrier.begin(b"".join(self._content), end=self.got_end, trailers=self._request_trailers)
+        self._sent_what_came()
+
+    def joined(self, session: "PodSession") -> None:
+        """Send the request over HTTP/2."""
+        self._state = _ACTIVE
+        fields = translate.to_pod(self.head, self.peer, self._extra)
+        ended = self.got_end and not self._content_size and not self._request_trailers
+        carrier = self.carrier = session.open(self, fields, end=ended)
+        if ended:
+            return
+        content = self._content.copy()
+        self._sent_what_came()
+        if content:
+            carrier.send(b"".join(content), end=self.got_end and not self._request_trailers)
+        if self._request_trailers:
+            carrier.finish(self._request_trailers)
+
+    def _sent_what_came(self) -> None:
+        if self._content_size > self.session.core.limits.replay:
+            self._forget_content()
+
+    def disconnected(self) -> None:
+        """There was no connection to be had on the pod: we are back in line."""
+        self.backend = None
+
+    # --- from the pod ---------------------------------------------------------------------------
+
+    def uploaded(self, size: int) -> None:
+        """The pod has taken content: the client may send more."""
+        self.take(size)
+
+    def inform(self, status: int, fields: Fields) -> None:
+        """1xx."""
+        self.write_head([(b":status", b"%d" % status), *fields], end=False)
+
+    def respond(self, status: int, fields: Fields, *, end: bool) -> None:
+        """The answer begins."""
+        self._status = status
+        self._wrote()
+        self.write_head([(b":status", b"%d" % status), *fields], end=end)
+
+    def content(self, data: bytes, *, end: bool) -> None:
+        """More of it."""
+        self._wrote()
+        self.write(data, end=end)
+
+    def complete(self, trailers: Fields | None) -> None:
+        """All of it."""
+        self.carrier = None
+        self._end(self._status)
+        self.write_end(trailers)
+
+    def sent(self, size: int) -> None:
+        """The client takes what the pod sends."""
+        if self.carrier is not None:
+            self.carrier.took(size)
+
+    def _wrote(self) -> None:
+        if self._revision.idle_timeout:
+            self._last_write = self.session.core.monotonic()
+
+    def upstream_lost(self, reason: str, *, begun: bool, stale: bool) -> None:
+        """The pod's connection broke: send the request again where that is safe, else say so."""
+        self.carrier = None
+        backend = self.backend
+        safe = self.head.repeatable or not self.got_end
+        if not begun and backend is not None and stale and safe and self._may_try_again(1):
+            backend.dial(self)
+            return
+        self._fail(502, f"{reason} (revision {self._revision.name}); see `utsuwa logs`")
+
+    def unprocessed(self) -> None:
+        """The pod has not looked at the request: that is always safe to send again."""
+        self.carrier = None
+        if self.backend is not None and self._may_try_again(_TRIES):
+            self.backend.dial(self)
+        else:
+            self._fail(503, f"the pods of revision {self._revision.name} refuse requests")
+
+    def _may_try_again(self, limit: int) -> bool:
+        self._tries += 1
+        if self._tries > limit or not self._replayable:
+            return False
+        self._state = _WAITING
+        return True
+
+    def upstream_reset(self, code: int, *, begun: bool) -> None:
+        """The pod has broken the request off: so do we."""
+        self.carrier = None
+        if begun or self.head.grpc:  # a gRPC client knows what each code means
+            self._end(self._status or 502)
+            self.reset(code)
+        else:
+            self._fail(502, f"the pod reset the stream with code {code}; see `utsuwa logs`")
+
+    # --- the ends -------------------------------------------------------------------------------
+
+    def expired(self, now: float) -> None:
+        """`deadline` has passed."""
+        if self._state == _DONE:
+            self.reset(INTERNAL_ERROR)  # the client does not take the last bytes of its answer
+            return
+        started = self._status != 0
+        self.deadline = self._revision.deadline(
+            self._arrival,
+            last_write=self._last_write if started else self._arrival,
+            started=started,
+        )
+        if now >= self.deadline:
+            self._fail(504, "request timeout")
+
+    def _fail(self, status: int, text: str) -> None:
+        """No answer will come from the pod, or no more of it."""
+        if not self._status:
+            self._reply(status, text)
+            return
+        self._end(status, ours=True)
+        if self.head.grpc:
+            self.write_end(grpc_trailers(status, text))
+        else:
+            self.reset(INTERNAL_ERROR)  # a truncated answer must look truncated
+
+    def _reply(self, status: int, text: str) -> None:
+        """Answer in the pod's stead."""
+        if self._state in {_WAITING, _ACTIVE}:
+            self._end(status, ours=True)
+        self._state = _DONE
+        self._answer(status, text, grpc=self.head.grpc, head_only=self.head.head_only)
+
+    def _answer(self, status: int, text: str, *, grpc: bool, head_only: bool) -> None:
+        fields, body = answer(status, text, grpc=grpc)
+        bare = head_only or not body
+        self.write_head(fields, end=bare)
+        if not bare:
+            self.write(body, end=True)
+
+    def _end(self, status: int, *, ours: bool = False) -> None:
+        """The request is over: books, slot, carrier; `ours`: we have answered it."""
+        core = self.session.core
+        now = core.now()
+        self._usage.platform_errors += ours
+        self._usage.leave(now, status, now - self._arrival)
+        self.deadline = now + core.limits.header_timeout
+        self._state = _DONE
+        self._content.clear()
+        carrier, self.carrier = self.carrier, None
+        if carrier is not None:
+            carrier.cancel()
+        backend, self.backend = self.backend, None
+        if backend is not None:
+            if carrier is None:
+                backend.wanting.pop(self, None)
+            self._revision.end(backend)
+        else:
+            self._revision.abandon(self)
