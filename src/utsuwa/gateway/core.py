@@ -72,12 +72,13 @@ class Sweepable(Protocol):
 class Core:
     """Clock, loop, table and books of one gateway, handed to each of its parts.
 
-    Mutable state: `hosts` and `revisions` (changed by :mod:`table`), `connections`, `draining`.
+    Mutable state: `hosts` and `revisions` (changed by :mod:`table`), `connections`, `draining`, and
+    `idle_patience`: how long a connection between two requests may stay once we drain.
     """
 
     __slots__ = (
-        "accounts", "clock", "connect", "connections", "draining", "hosts", "limits", "loop", "monotonic",
-        "random", "revisions", "send", "tasks",
+        "accounts", "clock", "connect", "connections", "draining", "hosts", "idle_patience", "limits",
+        "loop", "monotonic", "random", "revisions", "send", "tasks",
     )  # fmt: skip
 
     def __init__(
@@ -102,6 +103,7 @@ class Core:
         self.revisions: dict[str, Revision] = {}
         self.connections: set[Sweepable] = set()
         self.draining = False
+        self.idle_patience = 0.0
         self.send: Callable[[ToControl], None] = _unheard
 
     def __repr__(self) -> str:

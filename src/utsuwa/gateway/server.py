@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from utsuwa.gateway.core import Core, Limits
 from utsuwa.gateway.http1.client import ClientConnection
@@ -40,7 +40,9 @@ class Gateway:
         sockets: Sequence[socket.socket],
         limits: Limits | None = None,
         on_death: OnDeath | None = None,
+        on_serving: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_serving` is called once connections are accepted."""
         self._tasks = TaskSet(on_death)
         self.core = Core(
             loop=asyncio.get_running_loop(),
@@ -54,6 +56,7 @@ class Gateway:
         self.link = Link(link, hello, self._apply, clock)
         self.core.send = self.link.send
         self._sockets = sockets
+        self._on_serving = on_serving
         self._listening = False
         self._told = 0
         self._servers: list[asyncio.Server] = []
@@ -95,17 +98,24 @@ class Gateway:
             )
             self._servers.append(server)
             _log.info("gateway accepts connections", address=sock.getsockname())
+        self._on_serving()
 
-    async def drain(self, limit: float) -> None:
-        """Accept no more, let requests end for up to `limit` seconds, close everything."""
+    async def drain(self, limit: float, *, idle: float = 0.0) -> None:
+        """Accept no more, let requests end for up to `limit` seconds, close everything.
+
+        Connections between two requests are closed at once, or `idle` seconds later unless a
+        request comes, whose answer then ends them.
+        """
         core = self.core
         core.draining = True
+        core.idle_patience = idle
         for server in self._servers:
             server.close()
         for connection in list(core.connections):
             connection.retire()
         _log.info("gateway drains", connections=len(core.connections), limit=limit)
         end = core.monotonic() + limit
+        await core.clock.sleep(0.02)  # what was accepted just before appears now
         while core.connections and core.monotonic() < end:
             await core.clock.sleep(0.02)
         if core.connections:
@@ -113,7 +123,20 @@ class Gateway:
             for connection in list(core.connections):
                 connection.abort()
             await core.clock.sleep(0)
+        await self._last_figures()
         await self._tasks.close()
+
+    async def _last_figures(self) -> None:
+        """What happened in the second that we do not live to see the end of."""
+        core = self.core
+        now = core.now()
+        for second, revisions in (
+            *core.accounts.take_closed(),
+            (core.accounts.second, core.accounts.close(now)),
+        ):
+            if revisions:
+                core.send(Stats(second, revisions))
+        await core.clock.sleep(0.01)  # written in the loop's next round
 
     async def _report(self) -> None:
         """Tell control each second's figures, a few milliseconds after the second has ended."""

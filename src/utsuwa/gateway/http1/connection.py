@@ -128,11 +128,18 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
 
     def retire(self) -> None:
-        """Take no further request; close as soon as nothing is under way."""
+        """Close with the next answer; between two requests at once, or with some patience.
+
+        A client whose next request is on its way when we close sees a connection that breaks. So,
+        where another gateway has taken over, we wait for that request and close with its answer.
+        """
         self._keep = False
         self.plain = False
         if self._state == IDLE:
-            self.transport.close()
+            if self.core.idle_patience:
+                self.deadline = min(self.deadline, self.core.monotonic() + self.core.idle_patience)
+            else:
+                self.transport.close()
 
     def abort(self) -> None:
         """Close at once."""
