@@ -205,7 +205,7 @@ class Revision(Admission[Pod]):
 class Host:
     """Where the requests of one host go. Not changed once made."""
 
-    __slots__ = ("_bounds", "_choices", "_fields", "revision")
+    __slots__ = ("_bounds", "_choices", "_fields", "_tagged", "revision")
 
     def __init__(self, table: HostTable, revisions: dict[str, Revision]) -> None:
         shares = [
@@ -230,6 +230,9 @@ class Host:
             if fields:
                 self._fields[revision.name] = fields
                 revision.set_fields = True
+        exceptions = ((one.tag, HostTable(table.host, one.splits)) for one in table.tagged)
+        hosts = ((tag.encode(), Host(entry, revisions)) for tag, entry in exceptions)
+        self._tagged = {tag: host for tag, host in hosts if not host.empty}
 
     def __repr__(self) -> str:
         return f"<Host {[revision.name for revision in self._choices]} up to {self._bounds}>"
@@ -238,6 +241,10 @@ class Host:
     def empty(self) -> bool:
         """Whether there is no revision to go to."""
         return not self._choices
+
+    def tagged(self, tag: bytes) -> "Host":
+        """Where a request goes that names `tag`: elsewhere only where tag header routing is on."""
+        return self._tagged.get(tag, self)
 
     def pick(self, source: random.Random) -> Revision:
         """A revision, each as often as its percentage says."""
@@ -314,7 +321,8 @@ class Table:
     def _put_host(self, entry: HostTable) -> None:
         core = self._core
         self._incomplete.pop(entry.host, None)
-        missing = [split.revision for split in entry.splits if split.revision not in core.revisions]
+        splits = (*entry.splits, *(split for one in entry.tagged for split in one.splits))
+        missing = [split.revision for split in splits if split.revision not in core.revisions]
         if missing:
             _log.warning("host goes to unknown revisions", host=entry.host, revisions=missing)
             self._incomplete[entry.host] = entry

@@ -63,6 +63,13 @@ class Split(msgspec.Struct, frozen=True, omit_defaults=True):
     """Set on the request to the pod."""
 
 
+class TaggedSplits(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where requests of a host go that name `tag` in `Knative-Serving-Tag`."""
+
+    tag: str
+    splits: tuple[Split, ...]
+
+
 class HostTable(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where requests of one host (lower case, no port) go."""
 
@@ -71,6 +78,8 @@ class HostTable(msgspec.Struct, frozen=True, omit_defaults=True):
     route: str = ""
     """`namespace/name` of the Route."""
     tag: str = ""
+    tagged: tuple[TaggedSplits, ...] = ()
+    """Exceptions to `splits`; none unless tag header routing is on (`spec/dataplane.md` §10)."""
 
 
 # --- control to gateway -------------------------------------------------------------------------

@@ -12,7 +12,9 @@ from utsuwa.routing.messages import (
     EndpointUp,
     HostTable,
     RevisionTable,
+    Snapshot,
     Split,
+    TaggedSplits,
     Wake,
 )
 from utsuwa.testing.gateway import FakeTransport, Hop, one_service, settle
@@ -212,3 +214,56 @@ async def test_a_pod_that_refused_us_must_prove_itself_whatever_control_repeats(
     hop.table.apply(one_service(READY, version=2))
     assert not hop.core.revisions[REVISION].pods["pod-1"].usable
     await hop.tasks.close()
+
+
+def tagged_table(*tagged: str) -> Snapshot:
+    """A host that goes to `default/a`, but with a tag to the revision of that name."""
+    return Snapshot(
+        "e1",
+        1,
+        (
+            HostTable(
+                "hello.default.example.com",
+                (Split("default/a", headers=(("Knative-Serving-Default-Route", "true"),)),),
+                tagged=tuple(TaggedSplits(tag, (Split(f"default/{tag}"),)) for tag in tagged),
+            ),
+        ),
+        tuple(
+            RevisionTable(f"default/{name}", endpoints=(Endpoint(name, "127.0.0.1", port, True),))
+            for port, name in enumerate(("a", "b"), 9001)
+        ),
+    )
+
+
+def with_tag(tag: str) -> bytes:
+    return GET[:-2] + f"Knative-Serving-Tag: {tag}\r\n\r\n".encode()
+
+
+async def test_a_tag_header_goes_to_its_tag_and_the_rest_to_the_default() -> None:
+    """`spec/dataplane.md` §10: matched exactly; the default path says that it is one."""
+    hop = Hop()
+    hop.table.apply(tagged_table("b"))
+    for data, pod in ((with_tag("b"), "b"), (with_tag("B"), "a"), (GET, "a")):
+        await sent(hop, data)
+        head = hop.pods[-1].take()
+        assert hop.pods[-1].get_extra_info("peername")[1] == {"a": 9001, "b": 9002}[pod]
+        assert (b"Knative-Serving-Default-Route: true" in head) == (pod == "a")
+        assert (b"Knative-Serving-Tag" in head) == (data != GET)
+
+
+async def test_without_tag_routing_a_tag_header_is_an_ordinary_field() -> None:
+    hop = Hop()
+    hop.table.apply(one_service(READY))
+    await sent(hop, with_tag("b"))
+    assert b"Knative-Serving-Tag: b" in hop.pods[0].take()
+
+
+async def test_a_tag_whose_revision_is_unknown_takes_the_default_until_it_is() -> None:
+    hop = Hop()
+    hop.table.apply(tagged_table("c"))
+    await sent(hop, with_tag("c"))
+    assert hop.pods[-1].get_extra_info("peername")[1] == 9001
+    endpoint = Endpoint("c", "127.0.0.1", 9003, ready=True)
+    hop.table.apply(Delta(2, revisions=(RevisionTable("default/c", endpoints=(endpoint,)),)))
+    await sent(hop, with_tag("c"))
+    assert hop.pods[-1].get_extra_info("peername")[1] == 9003

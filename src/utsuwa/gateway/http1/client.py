@@ -113,6 +113,11 @@ class ClientConnection(Connection):
         if host is None:
             self._reply(404, unknown_host(head.host))
             return
+        if head.special:
+            if head.probe is not None:
+                self._reply_probe(head.probe)
+                return
+            host = host.tagged(head.tag)
         revision = self._revision = host.revision or host.pick(core.random)
         now = self._arrival = core.now()
         usage = revision.usage
@@ -198,6 +203,8 @@ class ClientConnection(Connection):
         """The client sends no more: it left, unless it had announced its last request."""
         self._eof = True
         if self._state == TUNNEL and self.upstream is not None:
+            if self._pod_eof:
+                return False  # neither side has more to say
             if self.upstream.transport.can_write_eof():
                 self.upstream.transport.write_eof()
             return True
@@ -322,6 +329,7 @@ class ClientConnection(Connection):
         if self._eof:
             self.transport.close()
         else:
+            self._pod_eof = True
             self.transport.write_eof()
 
     def upstream_lost(self, reason: str, *, begun: bool, stale: bool) -> None:
