@@ -17,11 +17,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from benchmarks.cluster import Api, Cluster, cluster
 from benchmarks.soak_clients import FINE, Clients, Tally
 
-BUSY = 10.0
+BUSY = 8.0
 """Seconds of load in a cycle."""
 LIMIT = 10
 """containerConcurrency of the service."""
@@ -119,7 +120,7 @@ class Soak:
     async def _patch(self, change: object) -> None:
         await self._api("PATCH", f"{SERVICES}/soak", change, MERGE)
 
-    async def _api(self, method: str, path: str, body: object = None, kind: str = "json"):  # type: ignore[no-untyped-def]  # decoded JSON
+    async def _api(self, method: str, path: str, body: object = None, kind: str = "json") -> Any:
         """A call that waits for control to come back."""
         api = Api(self.up.data_dir)
         for _ in range(200):
@@ -145,7 +146,7 @@ def report(soak: Soak, seconds: float) -> str:
         f"### Endurance: {seconds / 60:.1f} minutes, {soak.cycles} cycles 0→many→0",
         "",
         f"Most pods at once: {soak.most_pods}. Meanwhile: "
-        + ", ".join(f"{count} × {name}" for name, count in sorted(soak.done.items()))
+        + ", ".join(f"{name} {count} times" for name, count in sorted(soak.done.items()))
         + ".",
         "",
         "| clients | answered | left on purpose | " + " | ".join([*bad, "platform-made errors"]),

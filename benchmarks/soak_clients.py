@@ -165,9 +165,7 @@ class Wire:
 
     async def post(self, kind: str, size: int) -> None:
         """One upload, in pieces."""
-        self.send(
-            f"POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {size}\r\n\r\n".encode()
-        )
+        self.send(f"POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {size}\r\n\r\n".encode())
         async with asyncio.timeout(TIMEOUT):
             for _ in range(size // 16384):
                 self.send(bytes(16384))

@@ -11,6 +11,7 @@ import os
 import struct
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
@@ -79,19 +80,15 @@ class Handler(BaseHTTPRequestHandler):
             INSIDE.leave()
         self.reply(inside, b"%d\n" % int(self.headers["Content-Length"]), lambda: None)
 
-    def reply(self, inside: int, body: bytes, leave: "object") -> None:
+    def reply(self, inside: int, body: bytes, leave: Callable[[], None]) -> None:
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("X-Inside", str(inside))
         leave()
-        self.end_headers_with(body)
+        self.end_headers()
+        self.wfile.write(body)
 
-    def end_headers_with(self, body: bytes) -> None:
-        """Head and body in one write."""
-        self._headers_buffer.append(b"\r\n" + body)
-        self.flush_headers()
-
-    def stream(self, inside: int, parts: int, leave: "object") -> None:
+    def stream(self, inside: int, parts: int, leave: Callable[[], None]) -> None:
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
         self.send_header("X-Inside", str(inside))
@@ -126,7 +123,7 @@ class Handler(BaseHTTPRequestHandler):
             if opcode == CLOSE:
                 return
 
-    def log_message(self, format: str, *arguments: object) -> None:
+    def log_message(self, *arguments: object) -> None:
         """Silent."""
 
 

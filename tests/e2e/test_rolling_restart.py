@@ -2,6 +2,7 @@
 
 import signal
 import socket
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,10 @@ def loaded(up: Up) -> Up:
     return up
 
 
+def gone(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists()
+
+
 def replace_gateway(up: Up) -> int:
     """Ask for another gateway and wait until it has taken over; its pid."""
     assert up.process is not None
@@ -36,9 +41,8 @@ def test_two_restarts_under_load_of_200_connections_fail_no_request(loaded: Up) 
         for _ in range(2):
             old = loaded.pid_of("gateway")
             replace_gateway(loaded)
-            served = load.served
-            until(lambda served=served: load.served > served + 1000, 20)
-            until(lambda old=old: not Path(f"/proc/{old}").exists(), 20, "the old one's end")
+            until(partial(load.has_served, load.served + 1000), 20)
+            until(partial(gone, old), 20, "the old one's end")
     assert load.failed == 0, (load.statuses, load.errors[:3])
 
 

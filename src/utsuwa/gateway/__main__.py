@@ -24,6 +24,7 @@ import resource
 import signal
 import socket
 import sys
+from typing import Any
 
 import uvloop
 
@@ -98,8 +99,9 @@ async def run(environment: dict[str, str]) -> int:
     loop.add_signal_handler(signal.SIGHUP, replaced.set)
     gateway.start()
     tune()
-    handover = asyncio.ensure_future(_hand_over(gateway, replaced))
-    await asyncio.wait({stop, handover}, return_when=asyncio.FIRST_COMPLETED)
+    handover = loop.create_task(_hand_over(gateway, replaced), name="hand over")
+    either: list[asyncio.Future[Any]] = [stop, handover]
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     if handover.done():
         handover.result()
         return 0

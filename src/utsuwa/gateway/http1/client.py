@@ -5,6 +5,7 @@ The connection itself is the request that waits in its revision's line and the e
 """
 
 from math import inf
+from typing import TYPE_CHECKING
 
 from utsuwa.gateway.accounting import CLIENT_LEFT
 from utsuwa.gateway.admission import QueueFullError
@@ -27,6 +28,9 @@ from utsuwa.gateway.http1.fields import CHUNKED, UNTIL_CLOSE
 from utsuwa.gateway.http1.request import MAX_HEAD
 from utsuwa.gateway.http1.response import ResponseHead, with_connection, without_chunks
 from utsuwa.gateway.upstream import Pod, PodConnection
+
+if TYPE_CHECKING:
+    from utsuwa.gateway.table import Host
 
 _REMEMBER = 2048
 """Longest head in bytes that is kept to be recognised when it comes again."""
@@ -110,14 +114,10 @@ class ClientConnection(Connection):
             if self._state != IDLE:
                 return
         host = core.hosts.get(head.host)
-        if host is None:
-            self._reply(404, unknown_host(head.host))
-            return
-        if head.special:
-            if head.probe is not None:
-                self._reply_probe(head.probe)
+        if host is None or head.special:
+            host = self._elsewhere(host)
+            if host is None:
                 return
-            host = host.tagged(head.tag)
         revision = self._revision = host.revision or host.pick(core.random)
         now = self._arrival = core.now()
         usage = revision.usage
@@ -138,6 +138,17 @@ class ClientConnection(Connection):
             self.granted(pod)
         elif revision.unavailable:
             revision.refuse_if_hopeless()
+
+    def _elsewhere(self, host: "Host | None") -> "Host | None":
+        """Where a special request for `host` goes; None when it is answered here."""
+        head = self.head
+        if host is None:
+            self._reply(404, unknown_host(head.host))
+        elif head.probe is not None:
+            self._reply_probe(head.probe)
+        else:
+            return host.tagged(head.tag)
+        return None
 
     def _set_fields(self, fields: tuple[tuple[bytes, bytes], ...]) -> None:
         if fields and self._replay is not None:
