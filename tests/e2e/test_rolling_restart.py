@@ -79,3 +79,42 @@ def test_the_end_of_everything_does_not_wait_for_connections_of_an_old_gateway(
         replace_gateway(loaded)
         assert loaded.stop() == 0
         assert not Path(f"/proc/{old}").exists()
+
+
+def test_a_hard_limit_holds_for_the_old_and_the_new_gateway_together(
+    up: Up, tmp_path: Path
+) -> None:
+    """`containerConcurrency: 1`: never two inside, whoever sends them; and nobody starves."""
+    app = tmp_path / "alone"
+    app.mkdir()
+    (app / "main.py").write_text(ALONE)
+    up.run("build", str(app), "-t", "alone:1")
+    up.run("deploy", "load", "--image", "alone:1", "--concurrency", "1", "--max-scale", "2")
+    with Load(up, 12) as load:
+        for _ in range(3):
+            replace_gateway(up)
+            until(partial(load.has_served, load.served + 60), 20)
+    assert load.failed == 0, (load.statuses, load.errors[:3])
+
+
+ALONE = """
+import os, threading, time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+inside = threading.Lock()
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        alone = inside.acquire(blocking=False)
+        time.sleep(0.03)
+        if alone:
+            inside.release()
+        self.send_response(200 if alone else 500)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+ThreadingHTTPServer.daemon_threads = True
+ThreadingHTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()
+"""
