@@ -148,6 +148,14 @@ async def test_a_second_gateway_gets_no_slot_before_the_first_leaves_and_then_wh
     assert await second.hear() == Elsewhere()
 
 
+async def test_one_that_leaves_counts_whichever_finds_a_new_control_first(world: World) -> None:
+    second = await world.dial("gateway-0-2")
+    await second.hear()
+    first = await world.dial("gateway-0-1")
+    first.say(Leaving((("pod-1", 2),)))
+    assert await second.hear() == Elsewhere((("pod-1", 2),))
+
+
 async def test_several_that_leave_hold_together(world: World) -> None:
     gateways = []
     for number in range(3):

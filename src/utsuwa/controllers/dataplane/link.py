@@ -210,12 +210,11 @@ class LinkServer:
 
         The one that came last gets nothing until those before it leave, then what they have not.
         """
+        leaving = [one for one in self._gateways if one.held is not None]
+        held = _sum(one.held for one in leaving if one.held)
+        first = min((one.order for one in self._gateways if one.held is None), default=0)
         for gateway in self._gateways:
-            before = [one for one in self._gateways if one.order < gateway.order]
-            elsewhere = Elsewhere(
-                held=_sum(one.held for one in before if one.held),
-                all=any(one.held is None for one in before),
-            )
+            elsewhere = Elsewhere(held=held, all=gateway.order > first)
             if gateway.held is None and gateway.told != elsewhere:
                 gateway.told = elsewhere
                 gateway.send(encode_frame(elsewhere))
