@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check bench fmt install lock clean
+.PHONY: demo test check bench soak fmt install lock clean
 
 install: $(STAMP)
 
@@ -32,6 +32,10 @@ $(VENV)/.bench: $(STAMP)
 
 bench: $(VENV)/.bench     ## ratios against direct and Envoy, cold starts, idle cost
 	$(BIN)/python -m benchmarks
+
+MINUTES ?= 10
+soak: $(STAMP)            ## MINUTES of everything at once: 0 errors made by the platform, or it fails
+	$(BIN)/python -m benchmarks.soak $(MINUTES)
 
 lock: $(STAMP)            ## rewrite the pins: names and versions only
 	$(BIN)/python -m pip freeze --exclude-editable | sort -f > requirements.lock

@@ -44,6 +44,10 @@ class Load:
     def served(self) -> int:
         return self.statuses.get(200, 0)
 
+    def has_served(self, count: int) -> bool:
+        """Whether `count` answers of 200 have come."""
+        return self.served > count
+
     @property
     def failed(self) -> int:
         return sum(count for status, count in self.statuses.items() if status != 200)

@@ -115,6 +115,13 @@ class AdmissionMachine(RuleBasedStateMachine):
         self.admission.give_back(pod, back)
         self._settle()
 
+    @precondition(lambda self: self.pods)
+    @rule(data=st.data(), count=st.integers(0, 3))
+    def occupy(self, data: st.DataObject, count: int) -> None:
+        """Another gateway takes or leaves slots."""
+        self.admission.occupy(data.draw(st.sampled_from(self.pods)), count)
+        self._settle()
+
     @rule(limit=st.integers(0, 4))
     def change_limit(self, limit: int) -> None:
         self.admission.set_limit(limit)
@@ -129,7 +136,7 @@ class AdmissionMachine(RuleBasedStateMachine):
     @invariant()
     def counts_agree(self) -> None:
         for pod in self.pods:
-            assert pod.in_flight == sum(1 for r in self.inside if r.backend is pod)
+            assert pod.own == sum(1 for r in self.inside if r.backend is pod)
         assert list(self.admission.waiting) == self.line, "a request was lost or invented"
 
     @invariant()

@@ -4,6 +4,8 @@ Little more than the standard library, and nothing that can go wrong: whatever d
 started again behind the same sockets, so nobody is refused. Orders of things:
 
 * start: lock the data directory, end what an earlier run left, bind, start gateway and control;
+* SIGHUP: a new gateway starts on the same sockets, with the code and the interpreter that are on
+  disk now; when it serves, the old one ends its last requests and goes. Nobody sees it;
 * end: the gateway stops taking requests and ends those it has, control stops the pods and closes
   the store, leftovers are killed. All within ten seconds; a second Ctrl-C skips the waiting.
 """
@@ -16,89 +18,32 @@ import selectors
 import signal
 import socket
 import sys
-from collections import deque
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from utsuwa.app import processes
+from utsuwa.app.child import Child
 from utsuwa.app.options import READY_LINE, USER_MISTAKE, ControlOptions, Layout, UpOptions
+from utsuwa.app.rolling import Rolling
 from utsuwa.app.sockets import Listeners, PortInUseError, bind_all
-from utsuwa.kit.backoff import Backoff
 from utsuwa.kit.wall import WallClock
 
 GATEWAY_DRAIN = 4.0
 """Seconds that requests in flight get when everything ends."""
 CONTROL_STOP = 4.5
 """Seconds in which control must have stopped the pods and closed the store."""
-STEADY = 10.0
-"""A child that ran this long starts its back-off anew."""
 STARTS_BEFORE_GIVING_UP = 3
 
-_SIGNALS = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StartError(Exception):
     """`up` cannot run as asked; the message is one line for the user."""
 
 
-@dataclass
-class Child:
-    """One supervised process. `due` is when to start it, None while it runs."""
-
-    name: str
-    arguments: list[str]
-    environment: dict[str, str]
-    log: Path
-    identity: processes.Identity | None = None
-    started: float = 0.0
-    due: float | None = 0.0
-    failures: int = 0
-    backoff: Backoff = field(default_factory=lambda: Backoff(first=0.05, most=5.0))
-
-    def __repr__(self) -> str:
-        state = f"pid {self.identity.pid}" if self.identity else "down"
-        return f"<Child {self.name}: {state}, {self.failures} failures>"
-
-    def start(self, now: float) -> None:
-        """Start the process, its output appended to its log."""
-        output = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            pid = os.posix_spawn(
-                sys.executable,
-                [sys.executable, *self.arguments],
-                {**os.environ, **self.environment},
-                file_actions=[
-                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                    (os.POSIX_SPAWN_DUP2, output, 1),
-                    (os.POSIX_SPAWN_DUP2, output, 2),
-                ],
-                setpgroup=0,  # a Ctrl-C in the terminal is for the supervisor alone
-            )
-        finally:
-            os.close(output)
-        self.identity = processes.identify(pid)
-        self.started, self.due = now, None
-
-    def ended(self, now: float) -> None:
-        """The process ended unasked: appoint its next start."""
-        self.failures = 1 if now - self.started >= STEADY else self.failures + 1
-        self.identity = None
-        self.due = now + (0.0 if self.failures == 1 else self.backoff.delay(self.failures - 1))
-
-    def last_line(self) -> str:
-        """The last line of its log, for the user."""
-        try:
-            with self.log.open("rb") as lines:
-                tail = deque(lines, maxlen=1)
-        except OSError:
-            return ""
-        return tail[0].decode(errors="replace").strip() if tail else ""
-
-
 class Supervisor:
-    """Runs until it is told to end. Mutable state: the two children, `_ready`, `_ending`,
-    and `_asked_to_end`, how often it was asked."""
+    """Runs until it is told to end. Mutable state: the gateway with its replacement, control,
+    `_ready`, `_ending`, and `_asked_to_end`, how often it was asked."""
 
     def __init__(self, options: UpOptions, listeners: Listeners, clock: WallClock) -> None:
         self._options = options
@@ -112,7 +57,8 @@ class Supervisor:
         self._ready = False
         self._asked_to_end = 0
         self._ending = False
-        self._gateway = self._gateway_child()
+        self._in_terminal = os.isatty(0)
+        self._gateway = Rolling(self._gateway_child, lambda line: _say(line, sys.stderr))
         self._control = self._control_child()
         self._report = b""
 
@@ -135,14 +81,19 @@ class Supervisor:
 
     def _start_due(self) -> None:
         now = self._clock.monotonic()
-        for child in (self._gateway, self._control):
+        if self._ready:
+            self._gateway.begin()
+        for child in (*self._gateway.kept, self._control):
             if child.due is not None and child.due <= now:
                 child.start(now)
                 self._write_record()
 
     def _until_next_start(self) -> float | None:
-        due = [c.due for c in (self._gateway, self._control) if c.due is not None]
-        return max(0.0, min(due) - self._clock.monotonic()) if due else None
+        now = self._clock.monotonic()
+        due = [c.due - now for c in (*self._gateway.kept, self._control) if c.due is not None]
+        if (left := self._gateway.overdue(now)) is not None:
+            due.append(left)
+        return max(0.0, min(due)) if due else None
 
     def _wait(self, timeout: float | None) -> None:
         for key, _ in self._selector.select(timeout):
@@ -165,10 +116,22 @@ class Supervisor:
             for number in self._signal_sockets[0].recv(4096):
                 if number in {signal.SIGINT, signal.SIGTERM}:
                     self._asked_to_end += 1
+                elif number == signal.SIGHUP:
+                    self._hung_up()
         processes.reap(self._exited)
 
+    def _hung_up(self) -> None:
+        # The terminal that we ran in was closed, or somebody wants a new gateway.
+        if self._in_terminal and not os.isatty(0):
+            self._asked_to_end += 1
+        else:
+            self._gateway.asked = True
+
     def _exited(self, identity: processes.Identity, status: int) -> None:
-        for child in (self._gateway, self._control):
+        if not self._ending and self._gateway.exited(identity, _how(status)):
+            self._write_record()
+            return
+        for child in (*self._gateway.all, self._control):
             if child.identity == identity:
                 self._child_exited(child, status)
                 return
@@ -187,8 +150,7 @@ class Supervisor:
                 f"{child.name} does not start (exit code {code}): {child.last_line()}; "
                 f"its log is {child.log}"
             )
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        _say(f"{child.name} ended ({how}), starting it again", sys.stderr)
+        _say(f"{child.name} ended ({_how(status)}), starting it again", sys.stderr)
 
     # --- readiness --------------------------------------------------------------------------
 
@@ -197,6 +159,10 @@ class Supervisor:
         *lines, self._report = self._report.split(b"\n")
         for line in lines:
             report = json.loads(line)
+            if "serving" in report:
+                self._gateway.serving(report["serving"])
+                self._write_record()
+                continue
             for note in report["notes"]:
                 _say(note, sys.stderr)
             if not self._ready:
@@ -228,6 +194,7 @@ class Supervisor:
             "UTSUWA_GATEWAY_NAME": "gateway-0",
             "UTSUWA_LOG_LEVEL": self._options.log_level,
             "UTSUWA_DRAIN_SECONDS": str(GATEWAY_DRAIN),
+            "UTSUWA_SERVING_FD": str(self._ready_out),
         }
         return self._child("gateway", ["-m", "utsuwa.gateway"], environment, fds)
 
@@ -259,7 +226,7 @@ class Supervisor:
         """What the next `up` must look for if this process is killed."""
         running = [
             {"name": child.name, "pid": child.identity.pid, "start": child.identity.start}
-            for child in (self._gateway, self._control)
+            for child in (*self._gateway.all, self._control)
             if child.identity is not None
         ]
         _write_whole(self._layout.run / "processes.json", json.dumps(running))
@@ -269,7 +236,12 @@ class Supervisor:
     def _end(self) -> None:
         self._ending = True
         self._listeners.close()
-        self._stop(self._gateway, GATEWAY_DRAIN + 0.5)
+        gateways = self._gateway.all
+        for gateway in gateways:
+            gateway.signal(signal.SIGTERM)
+        patience = self._clock.monotonic() + GATEWAY_DRAIN + 0.5
+        for gateway in gateways:
+            self._stop(gateway, patience - self._clock.monotonic())
         self._stop(self._control, CONTROL_STOP)
         for pid in processes.children():  # orphans that control could not end
             with contextlib.suppress(ProcessLookupError):
@@ -289,6 +261,12 @@ class Supervisor:
             self._wait(left)
         if child.identity is not None:
             identity.signal(signal.SIGKILL)
+
+
+def _how(status: int) -> str:
+    """How a process ended, in words, from its wait status."""
+    code = os.waitstatus_to_exitcode(status)
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
 # --- before anything is started ---------------------------------------------------------------

@@ -5,18 +5,26 @@ UTSUWA_LINK            path of control's unix socket
 UTSUWA_GATEWAY_NAME    such as `gateway-0`
 UTSUWA_LOG_LEVEL       such as `INFO`
 UTSUWA_DRAIN_SECONDS   how long requests may still run after SIGTERM or SIGINT (30)
+UTSUWA_SERVING_FD      where to say, in a line of JSON, that connections are accepted (optional)
+
+SIGTERM and SIGINT end it: connections between two requests are closed at once. SIGHUP says that
+another gateway accepts on the same sockets: it accepts no more, every connection is closed with
+the answer to its next request, and it ends when all have gone (at the latest after ten minutes).
 
 It lives on when its parent dies: whoever comes next finds it serving and replaces it.
 """
 
 import asyncio
+import contextlib
 import gc
+import json
 import os
 import random
 import resource
 import signal
 import socket
 import sys
+from typing import Any
 
 import uvloop
 
@@ -25,6 +33,10 @@ from utsuwa.kit import log
 from utsuwa.kit.clock import SystemClock
 
 _log = log.get_logger("utsuwa.gateway")
+HANDOVER = 630.0
+"""Seconds that requests may still run after SIGHUP: more than the longest `timeoutSeconds` (600)."""
+HANDOVER_IDLE = 30.0
+"""Seconds after SIGHUP for which a connection without a request is kept for its next one."""
 
 
 def sockets(text: str) -> list[socket.socket]:
@@ -56,9 +68,18 @@ def tune() -> None:
     gc.set_threshold(20_000, 20, 100)
 
 
+def _say_serving(fd: int) -> None:
+    """Tell the supervisor that we serve."""
+    with contextlib.suppress(BrokenPipeError):  # it may be gone: we serve on
+        os.write(fd, json.dumps({"serving": os.getpid()}).encode() + b"\n")
+
+
 async def run(environment: dict[str, str]) -> int:
     """Serve until told to stop; answers the exit code."""
-    stop: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    loop = asyncio.get_running_loop()
+    stop: asyncio.Future[int] = loop.create_future()
+    replaced = asyncio.Event()
+    serving_fd = int(environment.get("UTSUWA_SERVING_FD", "-1"))
 
     def end(code: int) -> None:
         if not stop.done():
@@ -71,15 +92,30 @@ async def run(environment: dict[str, str]) -> int:
         link=environment["UTSUWA_LINK"],
         sockets=sockets(environment["UTSUWA_GATEWAY_FDS"]),
         on_death=lambda name, error: end(1),
+        on_serving=(lambda: _say_serving(serving_fd)) if serving_fd >= 0 else lambda: None,
     )
     for number in (signal.SIGTERM, signal.SIGINT):
-        gateway.core.loop.add_signal_handler(number, end, 0)
+        loop.add_signal_handler(number, end, 0)
+    loop.add_signal_handler(signal.SIGHUP, replaced.set)
     gateway.start()
     tune()
-    code = await stop
+    handover = loop.create_task(_hand_over(gateway, replaced), name="hand over")
+    either: list[asyncio.Future[Any]] = [stop, handover]
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    if handover.done():
+        handover.result()
+        return 0
+    handover.cancel()
+    code = stop.result()
     if code == 0:
         await gateway.drain(float(environment.get("UTSUWA_DRAIN_SECONDS", "30")))
     return code
+
+
+async def _hand_over(gateway: Gateway, replaced: asyncio.Event) -> None:
+    """Once another gateway has taken our place: end when the last client has gone to it."""
+    await replaced.wait()
+    await gateway.drain(HANDOVER, idle=HANDOVER_IDLE)
 
 
 def main() -> None:

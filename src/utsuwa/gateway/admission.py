@@ -16,18 +16,24 @@ from typing import Generic, Protocol, TypeVar
 class Backend:
     """A pod as admission sees it.
 
-    Mutable state: `usable` (may get new requests) and `in_flight`; only :class:`Admission` writes
-    them.
+    Mutable state: `usable` (may get new requests), `in_flight`, and `elsewhere`, how many of
+    `in_flight` are not ours but another gateway's; only :class:`Admission` writes them.
     """
 
-    __slots__ = ("in_flight", "usable")
+    __slots__ = ("elsewhere", "in_flight", "usable")
 
     def __init__(self) -> None:
         self.usable = False
         self.in_flight = 0
+        self.elsewhere = 0
 
-    def emptied(self) -> None:
-        """The last request of a backend that is no longer usable has ended."""
+    @property
+    def own(self) -> int:
+        """Requests that we ourselves have on it."""
+        return self.in_flight - self.elsewhere
+
+    def lessened(self) -> None:
+        """A request of a backend that is no longer usable has ended."""
 
 
 B = TypeVar("B", bound=Backend)
@@ -94,8 +100,7 @@ class Admission(Generic[B]):
         level = backend.in_flight
         if not backend.usable:
             backend.in_flight = level - 1
-            if level == 1:
-                backend.emptied()
+            backend.lessened()
             return
         if self.waiting and level <= self.limit:
             self.waiting.popitem(last=False)[0].granted(backend)
@@ -141,6 +146,19 @@ class Admission(Generic[B]):
         if backend.usable:
             backend.usable = False
             del self._levels[backend.in_flight][backend]
+
+    def occupy(self, backend: B, count: int) -> None:
+        """`count` of the backend's slots are taken by another gateway: room for so many less."""
+        change = count - backend.elsewhere
+        if not change:
+            return
+        usable = backend.usable
+        if usable:
+            self.close(backend)
+        backend.elsewhere = count
+        backend.in_flight += change
+        if usable:
+            self.open(backend)
 
     def set_limit(self, limit: int) -> None:
         """Hold at most `limit` requests per backend from now on; 0 is no limit."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 from utsuwa.gateway.accounting import Accounts
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.tasks import TaskSet
+from utsuwa.routing.messages import Elsewhere
 
 if TYPE_CHECKING:
     from utsuwa.gateway.table import Host, Revision
@@ -72,12 +73,14 @@ class Sweepable(Protocol):
 class Core:
     """Clock, loop, table and books of one gateway, handed to each of its parts.
 
-    Mutable state: `hosts` and `revisions` (changed by :mod:`table`), `connections`, `draining`.
+    Mutable state: `hosts` and `revisions` (changed by :mod:`table`), `connections`, `draining`, and
+    `idle_patience`: how long a connection between two requests may stay once we drain;
+    `elsewhere`: what other gateways hold; `successor`: where the one listens that replaces us.
     """
 
     __slots__ = (
-        "accounts", "clock", "connect", "connections", "draining", "hosts", "limits", "loop", "monotonic",
-        "random", "revisions", "send", "tasks",
+        "accounts", "clock", "connect", "connections", "draining", "elsewhere", "hosts", "idle_patience",
+        "lessened", "limits", "loop", "monotonic", "random", "revisions", "send", "successor", "tasks",
     )  # fmt: skip
 
     def __init__(
@@ -102,6 +105,10 @@ class Core:
         self.revisions: dict[str, Revision] = {}
         self.connections: set[Sweepable] = set()
         self.draining = False
+        self.idle_patience = 0.0
+        self.elsewhere = Elsewhere()
+        self.successor: tuple[str, int] | None = None
+        self.lessened: Callable[[], None] = lambda: None
         self.send: Callable[[ToControl], None] = _unheard
 
     def __repr__(self) -> str:

@@ -9,13 +9,13 @@ import msgspec
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.framing import FrameDecoder, FrameError, encode_frame
 from utsuwa.kit.log import get_logger
-from utsuwa.routing.messages import Ack, Delta, Hello, Snapshot, ToControl, to_gateway
+from utsuwa.routing.messages import Ack, Hello, ToControl, ToGateway, to_gateway
 
 _log = get_logger(__name__)
 RETRY = 0.05
 """Seconds between two attempts to reach control."""
 
-Apply = Callable[[Snapshot | Delta], Ack]
+Apply = Callable[[ToGateway], Ack]
 
 
 class LinkProtocol(asyncio.Protocol):

@@ -4,7 +4,9 @@ import asyncio
 import os
 import random
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import msgspec
 
 from utsuwa.gateway.core import Core, Limits
 from utsuwa.gateway.http1.client import ClientConnection
@@ -14,7 +16,7 @@ from utsuwa.gateway.table import OutOfStepError, Table
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.log import get_logger
 from utsuwa.kit.tasks import OnDeath, TaskSet
-from utsuwa.routing.messages import Ack, Delta, Hello, Snapshot, Stats
+from utsuwa.routing.messages import Ack, Elsewhere, Hello, Leaving, RevisionStats, Stats, ToGateway
 
 _log = get_logger(__name__)
 SWEEP = 0.125
@@ -26,8 +28,10 @@ _AFTER_BOUNDARY = 0.003
 class Gateway:
     """The data plane of one process.
 
-    Mutable state: `_servers` (empty until the first snapshot), `_listening`, and `_told`, the
-    number of the link's connection to which everything has been said.
+    Mutable state: `_servers` (empty until the first snapshot), `_listening`; `_heard` and `_told`,
+    the numbers of the link's connections that have said something and that know everything;
+    `_address`, the first that we listened on; and `_leaving`, the message about our last requests
+    that is due.
     """
 
     def __init__(
@@ -40,7 +44,9 @@ class Gateway:
         sockets: Sequence[socket.socket],
         limits: Limits | None = None,
         on_death: OnDeath | None = None,
+        on_serving: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_serving` is called once connections are accepted."""
         self._tasks = TaskSet(on_death)
         self.core = Core(
             loop=asyncio.get_running_loop(),
@@ -54,8 +60,13 @@ class Gateway:
         self.link = Link(link, hello, self._apply, clock)
         self.core.send = self.link.send
         self._sockets = sockets
+        self._address: tuple[str, int] | None = None
+        self._on_serving = on_serving
         self._listening = False
+        self._heard = 0
         self._told = 0
+        self._leaving: asyncio.Handle | None = None
+        self.core.lessened = self._say_leaving_soon
         self._servers: list[asyncio.Server] = []
 
     def __repr__(self) -> str:
@@ -68,7 +79,13 @@ class Gateway:
         self._tasks.spawn(self._sweep(), name="deadlines")
         self._tasks.spawn(self._trim(), name="idle connections")
 
-    def _apply(self, message: Snapshot | Delta) -> Ack:
+    def _apply(self, message: ToGateway) -> Ack:
+        if self._heard != self.link.connected:
+            self._heard = self.link.connected
+            self._occupied(Elsewhere())
+        if isinstance(message, Elsewhere):
+            self._occupied(message)
+            return Ack(self.table.epoch, self.table.version)
         try:
             self.table.apply(message)
         except OutOfStepError as error:
@@ -80,10 +97,18 @@ class Gateway:
                 self._first_snapshot()
         return Ack(self.table.epoch, self.table.version)
 
+    def _occupied(self, elsewhere: Elsewhere) -> None:
+        if elsewhere != self.core.elsewhere:
+            self.core.elsewhere = elsewhere
+            for revision in self.core.revisions.values():
+                revision.occupied(elsewhere)
+
     def _first_snapshot(self) -> None:
         """A control has just connected: tell it what it may have missed; and now we can serve."""
         for revision in self.core.revisions.values():
             revision.resend()
+        if self.core.successor is not None:
+            self._say_leaving()
         if not self._listening and not self.core.draining:
             self._listening = True
             self._tasks.start(self._listen(), name="listen")
@@ -94,18 +119,29 @@ class Gateway:
                 lambda: ClientConnection(self.core), sock=sock, backlog=4096
             )
             self._servers.append(server)
-            _log.info("gateway accepts connections", address=sock.getsockname())
+            address = sock.getsockname()
+            self._address = self._address or address[:2]
+            _log.info("gateway accepts connections", address=address)
+        self._on_serving()
 
-    async def drain(self, limit: float) -> None:
-        """Accept no more, let requests end for up to `limit` seconds, close everything."""
+    async def drain(self, limit: float, *, idle: float = 0.0) -> None:
+        """Accept no more, let requests end for up to `limit` seconds, close everything.
+
+        Connections between two requests are closed at once, or `idle` seconds later unless a
+        request comes, whose answer then ends them.
+        """
         core = self.core
         core.draining = True
+        core.idle_patience = idle
+        if idle:
+            self._leave()
         for server in self._servers:
             server.close()
         for connection in list(core.connections):
             connection.retire()
         _log.info("gateway drains", connections=len(core.connections), limit=limit)
         end = core.monotonic() + limit
+        await core.clock.sleep(0.02)  # what was accepted just before appears now
         while core.connections and core.monotonic() < end:
             await core.clock.sleep(0.02)
         if core.connections:
@@ -113,7 +149,55 @@ class Gateway:
             for connection in list(core.connections):
                 connection.abort()
             await core.clock.sleep(0)
+        await self._last_figures()
         await self._tasks.close()
+
+    def _leave(self) -> None:
+        """Leave the slots that we do not hold to the gateway that listens where we did."""
+        core = self.core
+        core.successor = self._address
+        if self._address is not None:
+            for revision in core.revisions.values():
+                if revision.limit:
+                    revision.leave(*self._address)
+            self._say_leaving()
+
+    def _say_leaving_soon(self) -> None:
+        if self._leaving is None:
+            self._leaving = self.core.loop.call_soon(self._say_leaving)
+
+    def _say_leaving(self) -> None:
+        self._leaving = None
+        left = [revision for revision in self.core.revisions.values() if revision.successor]
+        held = ((pod.uid, pod.own) for one in left for pod in one.pods.values())
+        self.core.send(Leaving(tuple((uid, count) for uid, count in held if uid and count)))
+
+    def _stats(self, second: int, figures: tuple[RevisionStats, ...]) -> Stats:
+        """Without the requests that our successor counts as well."""
+        if self.core.successor is not None:
+            figures = tuple(self._without_handed_on(one) for one in figures)
+        return Stats(second, figures)
+
+    def _without_handed_on(self, figures: RevisionStats) -> RevisionStats:
+        revision = self.core.revisions.get(figures.revision)
+        count = revision.handed_on if revision is not None else 0
+        return msgspec.structs.replace(
+            figures,
+            concurrency=max(0.0, figures.concurrency - count),
+            in_flight=max(0, figures.in_flight - count),
+        )
+
+    async def _last_figures(self) -> None:
+        """What happened in the second that we do not live to see the end of."""
+        core = self.core
+        now = core.now()
+        for second, revisions in (
+            *core.accounts.take_closed(),
+            (core.accounts.second, core.accounts.close(now)),
+        ):
+            if revisions:
+                core.send(self._stats(second, revisions))
+        await core.clock.sleep(0.01)  # written in the loop's next round
 
     async def _report(self) -> None:
         """Tell control each second's figures, a few milliseconds after the second has ended."""
@@ -124,7 +208,7 @@ class Gateway:
             core.now()
             for second, revisions in accounts.take_closed():
                 if revisions:
-                    core.send(Stats(second, revisions))
+                    core.send(self._stats(second, revisions))
 
     async def _sweep(self) -> None:
         core = self.core

@@ -20,6 +20,7 @@ from utsuwa.kit.log import get_logger
 from utsuwa.routing.messages import (
     Delta,
     Drained,
+    Elsewhere,
     Endpoint,
     EndpointUp,
     HostTable,
@@ -32,6 +33,10 @@ from utsuwa.routing.messages import (
 _log = get_logger(__name__)
 _NOT_SENT = frozenset({"knative-serving-revision", "knative-serving-namespace"})
 """Headers of a split that only tell an activator where to go (`spec/dataplane.md` §2)."""
+
+_SUCCESSOR = ""
+"""The uid under which the gateway that replaces us stands among the pods."""
+_SUCCESSOR_RETRY = 0.1
 
 Prove = Callable[[Pod], None]
 """Starts to probe a pod until it answers, then calls its revision's `proven`."""
@@ -46,7 +51,7 @@ class Revision(Admission[Pod]):
 
     __slots__ = (
         "core", "http2", "idle_timeout", "name", "patience", "pods", "probe", "prove",
-        "response_start_timeout", "set_fields", "timeout", "unavailable", "usage",
+        "response_start_timeout", "set_fields", "successor", "timeout", "unavailable", "usage",
     )  # fmt: skip
 
     def __init__(self, core: Core, name: str, prove: Prove) -> None:
@@ -56,6 +61,7 @@ class Revision(Admission[Pod]):
         self.prove = prove
         self.pods: dict[str, Pod] = {}
         self.usage: Usage | None = None
+        self.successor: Pod | None = None
         self.set_fields = False
         self.http2 = False
         self.unavailable = ""
@@ -116,6 +122,9 @@ class Revision(Admission[Pod]):
         """`pod` does not accept connections: `requests` go back to the line, it must prove itself."""
         was_usable = pod.usable
         self.close(pod)
+        if pod is self.successor:
+            was_usable = False
+            self.core.loop.call_later(_SUCCESSOR_RETRY, self.open, pod)
         pod.proven = False
         returned = list(requests)
         for request in returned:
@@ -124,10 +133,43 @@ class Revision(Admission[Pod]):
             self.prove(pod)
         self.give_back(pod, returned)
 
-    def emptied(self, pod: Pod) -> None:
-        """The last request of an unusable pod has ended."""
-        if pod.draining:
+    def lessened(self, pod: Pod) -> None:
+        """A request of an unusable pod has ended."""
+        if pod.draining and pod.own == 0:
             self.retire(pod)
+        if self.successor is not None:
+            self.core.lessened()
+
+    def leave(self, host: str, port: int) -> None:
+        """Another gateway, at `host` and `port`, has the slots that we do not use: what waits and
+        what still comes over our connections goes to it, and it queues it with its own."""
+        for pod in self.pods.values():
+            self.close(pod)
+        self.successor = Pod(self.core, self, _SUCCESSOR, host, port)
+        self.successor.told_ready = True
+        self.pods[_SUCCESSOR] = self.successor
+        self.set_limit(0)
+        self.open(self.successor)
+
+    def open(self, backend: Pod) -> None:
+        """`backend` may get requests, unless they all go to our successor."""
+        if self.successor in {None, backend}:
+            super().open(backend)
+
+    @property
+    def handed_on(self) -> int:
+        """Requests that are in our successor's books as well."""
+        return self.successor.in_flight if self.successor is not None else 0
+
+    def occupied(self, elsewhere: Elsewhere) -> None:
+        """What other gateways hold of our pods."""
+        for pod in self.pods.values():
+            self.occupy(pod, self._held(pod, elsewhere))
+
+    def _held(self, pod: Pod, elsewhere: Elsewhere) -> int:
+        if not self.limit:
+            return 0
+        return self.limit if elsewhere.all else elsewhere.held_of(pod.uid)
 
     def retire(self, pod: Pod) -> None:
         """Give `pod` no new request; say so once it holds none."""
@@ -136,7 +178,7 @@ class Revision(Admission[Pod]):
             pod.prober.cancel()
             pod.prober = None
         self.close(pod)
-        if pod.in_flight == 0:
+        if pod.own == 0:
             pod.close_idle()
             self.core.send(Drained(self.name, pod.uid))
 
@@ -151,9 +193,12 @@ class Revision(Admission[Pod]):
         self.http2 = table.protocol == "h2c"
         self.probe = table.probe
         self.unavailable = table.unavailable
-        if table.concurrency != self.limit:
+        if self.successor is None and table.concurrency != self.limit:
             self.set_limit(table.concurrency)
-        gone = self.pods.keys() - {endpoint.uid for endpoint in table.endpoints}
+            self.occupied(self.core.elsewhere)
+            if self.limit and self.core.successor is not None:
+                self.leave(*self.core.successor)
+        gone = self.pods.keys() - {endpoint.uid for endpoint in table.endpoints} - {_SUCCESSOR}
         for endpoint in table.endpoints:
             self._endpoint(endpoint)
         for uid in gone:
@@ -170,6 +215,7 @@ class Revision(Admission[Pod]):
             made = Http2Pod if self.http2 else Pod
             pod = made(self.core, self, endpoint.uid, endpoint.host, endpoint.port)
             self.pods[endpoint.uid] = pod
+            self.occupy(pod, self._held(pod, self.core.elsewhere))
         newly_ready = endpoint.ready and not pod.told_ready
         pod.told_ready = endpoint.ready
         if endpoint.draining:
@@ -201,7 +247,7 @@ class Revision(Admission[Pod]):
         if self.waiting:
             self.wake()
         for pod in self.pods.values():
-            if pod.draining and pod.in_flight == 0:
+            if pod.draining and pod.own == 0:
                 self.core.send(Drained(self.name, pod.uid))
             elif pod.usable and not pod.told_ready:
                 self.core.send(EndpointUp(self.name, pod.uid))
@@ -210,7 +256,7 @@ class Revision(Admission[Pod]):
 class Host:
     """Where the requests of one host go. Not changed once made."""
 
-    __slots__ = ("_bounds", "_choices", "_fields", "revision")
+    __slots__ = ("_bounds", "_choices", "_fields", "_tagged", "revision")
 
     def __init__(self, table: HostTable, revisions: dict[str, Revision]) -> None:
         shares = [
@@ -235,6 +281,9 @@ class Host:
             if fields:
                 self._fields[revision.name] = fields
                 revision.set_fields = True
+        exceptions = ((one.tag, HostTable(table.host, one.splits)) for one in table.tagged)
+        hosts = ((tag.encode(), Host(entry, revisions)) for tag, entry in exceptions)
+        self._tagged = {tag: host for tag, host in hosts if not host.empty}
 
     def __repr__(self) -> str:
         return f"<Host {[revision.name for revision in self._choices]} up to {self._bounds}>"
@@ -243,6 +292,15 @@ class Host:
     def empty(self) -> bool:
         """Whether there is no revision to go to."""
         return not self._choices
+
+    @property
+    def routes_by_tag(self) -> bool:
+        """Whether the tag header means anything here."""
+        return bool(self._tagged)
+
+    def tagged(self, tag: bytes) -> "Host":
+        """Where a request goes that names `tag`: elsewhere only where tag header routing is on."""
+        return self._tagged.get(tag, self)
 
     def pick(self, source: random.Random) -> Revision:
         """A revision, each as often as its percentage says."""
@@ -319,7 +377,8 @@ class Table:
     def _put_host(self, entry: HostTable) -> None:
         core = self._core
         self._incomplete.pop(entry.host, None)
-        missing = [split.revision for split in entry.splits if split.revision not in core.revisions]
+        splits = (*entry.splits, *(split for one in entry.tagged for split in one.splits))
+        missing = [split.revision for split in splits if split.revision not in core.revisions]
         if missing:
             _log.warning("host goes to unknown revisions", host=entry.host, revisions=missing)
             self._incomplete[entry.host] = entry

@@ -63,9 +63,9 @@ class Pod(Backend):
         state = "usable" if self.usable else "draining" if self.draining else "unproven"
         return f"<Pod {self.uid} {self.host}:{self.port} {state} in_flight={self.in_flight}>"
 
-    def emptied(self) -> None:
-        """The last request has ended on a pod that is no longer used."""
-        self.revision.emptied(self)
+    def lessened(self) -> None:
+        """A request has ended on a pod that gets no new ones."""
+        self.revision.lessened(self)
 
     def dial(self, caller: Caller) -> None:
         """Open a connection for `caller`, which has a slot."""

@@ -63,6 +63,13 @@ class Split(msgspec.Struct, frozen=True, omit_defaults=True):
     """Set on the request to the pod."""
 
 
+class TaggedSplits(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where requests of a host go that name `tag` in `Knative-Serving-Tag`."""
+
+    tag: str
+    splits: tuple[Split, ...]
+
+
 class HostTable(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where requests of one host (lower case, no port) go."""
 
@@ -71,6 +78,8 @@ class HostTable(msgspec.Struct, frozen=True, omit_defaults=True):
     route: str = ""
     """`namespace/name` of the Route."""
     tag: str = ""
+    tagged: tuple[TaggedSplits, ...] = ()
+    """Exceptions to `splits`; none unless tag header routing is on (`spec/dataplane.md` §10)."""
 
 
 # --- control to gateway -------------------------------------------------------------------------
@@ -93,6 +102,22 @@ class Delta(msgspec.Struct, tag="delta", frozen=True, omit_defaults=True):
     revisions: tuple[RevisionTable, ...] = ()
     removed_hosts: tuple[str, ...] = ()
     removed_revisions: tuple[RevisionName, ...] = ()
+
+
+class Elsewhere(msgspec.Struct, tag="elsewhere", frozen=True, omit_defaults=True):
+    """What other gateways hold of the hard limits, as a whole: it replaces what was said before.
+
+    Without a word of this kind since the link is up, nothing is held elsewhere.
+    """
+
+    held: tuple[tuple[str, int], ...] = ()
+    """Requests by endpoint uid; those not named hold none."""
+    all: bool = False
+    """Another gateway serves, and has not begun to leave: every limited endpoint is full."""
+
+    def held_of(self, uid: str) -> int:
+        """Requests that others have on the endpoint `uid`."""
+        return sum(count for other, count in self.held if other == uid)
 
 
 # --- gateway to control -------------------------------------------------------------------------
@@ -168,8 +193,16 @@ class Drained(msgspec.Struct, tag="drained", frozen=True):
     uid: str
 
 
-ToGateway = Snapshot | Delta
-ToControl = Hello | Ack | Wake | Stats | EndpointUp | Drained
+class Leaving(msgspec.Struct, tag="leaving", frozen=True, omit_defaults=True):
+    """The gateway takes no new request for a revision with a hard limit; said at first when its
+    successor serves, and again as requests end."""
+
+    held: tuple[tuple[str, int], ...] = ()
+    """Requests that it still has, by endpoint uid, of revisions with a hard limit."""
+
+
+ToGateway = Snapshot | Delta | Elsewhere
+ToControl = Hello | Ack | Wake | Stats | EndpointUp | Drained | Leaving
 
 to_gateway = msgspec.msgpack.Decoder(ToGateway)
 to_control = msgspec.msgpack.Decoder(ToControl)

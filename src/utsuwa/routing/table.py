@@ -16,18 +16,21 @@ from utsuwa.routing.messages import (
     RevisionTable,
     Snapshot,
     Split,
+    TaggedSplits,
 )
 
 _INTERNAL_HEADERS = frozenset({"knative-serving-revision", "knative-serving-namespace"})
 """Set per split for the activator's sake (`spec/dataplane.md` §2); one hop has no use for them."""
 
+_TAG_HEADER = "knative-serving-tag"
 _NEVER_STARTS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName"})
 
 
 def hosts_of(ingress: Document) -> list[HostTable]:
     """The hosts that an Ingress programs, each with its splits.
 
-    A host of a rule with several paths (tag headers) takes the last, the default path.
+    Of a rule with several paths the last is the default path; those before it are for requests
+    whose `Knative-Serving-Tag` they name (`spec/dataplane.md` §10).
     """
     metadata = ingress["metadata"]
     route = f"{metadata['namespace']}/{metadata['name']}"
@@ -36,11 +39,27 @@ def hosts_of(ingress: Document) -> list[HostTable]:
         paths = dig(rule, "http", "paths", default=())
         if not paths:
             continue
-        splits = tuple(_split(split, paths[-1]) for split in paths[-1].get("splits", ()))
+        tagged = tuple(
+            TaggedSplits(tag=tag, splits=_splits(path))
+            for path in paths[:-1]
+            if (tag := _tag_of(path))
+        )
         hosts.extend(
-            HostTable(host=host.lower(), splits=splits, route=route) for host in rule["hosts"]
+            HostTable(host=host.lower(), splits=_splits(paths[-1]), route=route, tagged=tagged)
+            for host in rule["hosts"]
         )
     return hosts
+
+
+def _tag_of(path: Document) -> str:
+    """The tag that a request must name to take `path`, or "" if it asks for something else."""
+    headers = path.get("headers") or {}
+    wanted = [match for name, match in headers.items() if name.lower() == _TAG_HEADER]
+    return str(wanted[0].get("exact") or "") if len(headers) == len(wanted) == 1 else ""
+
+
+def _splits(path: Document) -> tuple[Split, ...]:
+    return tuple(_split(split, path) for split in path.get("splits", ()))
 
 
 def _split(split: Document, path: Document) -> Split:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from utsuwa.app import processes
+from utsuwa.kit.wall import WallClock
 
 
 def test_a_process_is_known_by_pid_and_start() -> None:
@@ -48,4 +49,15 @@ def test_a_process_whose_parent_dies_goes_with_it() -> None:
         assert identity.alive
         process.kill()
         assert process.stdout.read() == b""  # the pipe closes when the last holder is gone
-    assert not identity.alive
+    assert _is_gone_within(5.0, identity)
+
+
+def _is_gone_within(seconds: float, identity: processes.Identity) -> bool:
+    """Its files are closed a moment before it is gone."""
+    clock = WallClock()
+    deadline = clock.monotonic() + seconds
+    while identity.alive:
+        if clock.monotonic() > deadline:
+            return False
+        clock.pause(0.005)
+    return True

@@ -5,7 +5,17 @@ from pathlib import Path
 import pytest
 
 from utsuwa.controllers.dataplane.link import LinkServer
-from utsuwa.routing.messages import Ack, Delta, Drained, RevisionStats, Snapshot, Stats, Wake
+from utsuwa.routing.messages import (
+    Ack,
+    Delta,
+    Drained,
+    Elsewhere,
+    Leaving,
+    RevisionStats,
+    Snapshot,
+    Stats,
+    Wake,
+)
 from utsuwa.testing.link import FakeGateway, Sink
 
 
@@ -119,3 +129,42 @@ async def test_a_gateway_that_speaks_nonsense_is_hung_up_on(world: World) -> Non
     await gateway.hear()
     gateway.babble()
     assert await gateway.hear() is None
+
+
+async def test_a_second_gateway_gets_no_slot_before_the_first_leaves_and_then_what_it_has_not(
+    world: World,
+) -> None:
+    """A hard limit holds for both together, while one replaces the other."""
+    first = await world.dial("gateway-0-1")
+    await first.hear()
+    second = await world.dial("gateway-0-2")
+    assert await second.hear() == Elsewhere(all=True)
+    assert isinstance(await second.hear(), Snapshot)
+    first.say(Leaving((("pod-1", 2), ("pod-2", 1))))
+    assert await second.hear() == Elsewhere((("pod-1", 2), ("pod-2", 1)))
+    first.say(Leaving((("pod-1", 1),)))
+    assert await second.hear() == Elsewhere((("pod-1", 1),))
+    await first.hang_up()
+    assert await second.hear() == Elsewhere()
+
+
+async def test_one_that_leaves_counts_whichever_finds_a_new_control_first(world: World) -> None:
+    second = await world.dial("gateway-0-2")
+    await second.hear()
+    first = await world.dial("gateway-0-1")
+    first.say(Leaving((("pod-1", 2),)))
+    assert await second.hear() == Elsewhere((("pod-1", 2),))
+
+
+async def test_several_that_leave_hold_together(world: World) -> None:
+    gateways = []
+    for number in range(3):
+        gateways.append(await world.dial(f"gateway-0-{number}"))
+        while not isinstance(await gateways[-1].hear(), Snapshot):
+            pass
+    gateways[0].say(Leaving((("pod-1", 2),)))
+    await world.settle()
+    assert await gateways[1].hear() == Elsewhere((("pod-1", 2),))
+    gateways[1].say(Leaving((("pod-1", 1),)))
+    heard = [await gateways[2].hear() for _ in range(2)]
+    assert heard == [Elsewhere((("pod-1", 2),), all=True), Elsewhere((("pod-1", 3),))]

@@ -105,8 +105,8 @@ def test_a_closed_pod_gets_nothing_and_says_when_its_last_request_ended() -> Non
     class Telling(Backend):
         empty = False
 
-        def emptied(self) -> None:
-            self.empty = True
+        def lessened(self) -> None:
+            self.empty = self.own == 0
 
     admission: Admission[Telling] = Admission(1, 1000)
     pod = Telling()
@@ -175,3 +175,28 @@ def test_repr_shows_what_is_held() -> None:
     admission, _ = line(2, 2)
     admission.arrive(Waiter("a"))
     assert repr(admission) == "<Admission limit=2 held=[0,1] waiting=0>"
+
+
+def test_what_another_gateway_holds_is_room_that_is_not_there() -> None:
+    admission, (pod,) = line(3, 1)
+    admission.occupy(pod, 2)
+    assert admission.arrive(Waiter("1")) is pod
+    waiter = Waiter("2")
+    assert admission.arrive(waiter) is None
+    admission.occupy(pod, 1)
+    assert waiter.backend is pod
+    assert (pod.in_flight, pod.own) == (3, 2)
+
+
+def test_another_gateways_share_may_grow_over_our_heads_and_nothing_new_goes_there() -> None:
+    admission, (pod,) = line(2, 1)
+    admission.arrive(Waiter("1"))
+    admission.arrive(Waiter("2"))
+    admission.occupy(pod, 2)
+    waiter = Waiter("3")
+    assert admission.arrive(waiter) is None
+    admission.end(pod)
+    admission.end(pod)
+    assert (pod.own, waiter.backend) == (0, None)
+    admission.occupy(pod, 0)
+    assert waiter.backend is pod

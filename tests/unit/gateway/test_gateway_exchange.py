@@ -857,3 +857,75 @@ async def test_a_pod_that_answers_before_it_has_the_whole_body_is_not_used_again
     await settle()
     assert hop.pods[0].closed
     assert hop.pods[1].take().startswith(b"GET / HTTP/1.1\r\n")
+
+
+async def test_an_upgraded_connection_that_both_sides_have_ended_is_over() -> None:
+    """Whoever is first: a WebSocket's server closes first when the client said goodbye."""
+    hop = await hop_to(POD)
+    client = await sent(hop, request("Connection: Upgrade", "Upgrade: websocket"))
+    (pod,) = hop.pods
+    pod.feed(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n")
+    pod.feed_eof()
+    assert client.eof
+    client.feed_eof()
+    await settle()
+    assert (client.closed, pod.closed) == (True, True)
+    (figures,) = hop.close_second()
+    assert figures.in_flight == 0
+
+
+def retire_all(hop: Hop, *, patience: float) -> None:
+    """As the server does when it drains."""
+    hop.core.draining = True
+    hop.core.idle_patience = patience
+    for connection in list(hop.core.connections):
+        connection.retire()
+
+
+async def test_a_replaced_gateway_waits_for_the_next_request_and_says_close() -> None:
+    hop = await hop_to(POD)
+    client = await sent(hop)
+    hop.pods[0].feed(OK)
+    retire_all(hop, patience=30.0)
+    client.take()
+    assert not client.closed
+    client.feed(GET)
+    hop.pods[0].feed(OK)
+    assert b"\r\nConnection: close\r\n" in client.take()
+    assert client.closed
+
+
+async def test_a_replaced_gateway_closes_who_is_silent_after_its_patience() -> None:
+    hop = await hop_to(POD)
+    client = await sent(hop)
+    hop.pods[0].feed(OK)
+    retire_all(hop, patience=30.0)
+    await asyncio.sleep(29)
+    hop.sweep()
+    assert not client.closed
+    await asyncio.sleep(1.1)
+    hop.sweep()
+    assert client.closed
+
+
+async def test_an_answer_that_promised_to_keep_the_connection_is_kept_at_its_word() -> None:
+    """Its head was out when the gateway was replaced: the client may send another request."""
+    hop = await hop_to(POD)
+    client = await sent(hop)
+    hop.pods[0].feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    retire_all(hop, patience=30.0)
+    hop.pods[0].feed(b"0\r\n\r\n")
+    assert b"Connection: close" not in client.take()
+    assert not client.closed
+    client.feed(GET)
+    hop.pods[0].feed(OK)
+    assert b"Connection: close" in client.take()
+    assert client.closed
+
+
+async def test_a_gateway_that_ends_closes_connections_between_requests_at_once() -> None:
+    hop = await hop_to(POD)
+    client = await sent(hop)
+    hop.pods[0].feed(OK)
+    retire_all(hop, patience=0.0)
+    assert client.closed

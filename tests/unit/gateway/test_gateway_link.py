@@ -8,7 +8,7 @@ import pytest
 
 from utsuwa.gateway.link import RETRY, Link
 from utsuwa.kit.framing import encode_frame
-from utsuwa.routing.messages import Ack, Delta, Hello, Snapshot, Wake
+from utsuwa.routing.messages import Ack, Delta, Elsewhere, Hello, Snapshot, ToGateway, Wake
 from utsuwa.testing.gateway import FakeControl, one_service
 
 
@@ -37,7 +37,8 @@ class Running:
         self.link = Link(self.path, Hello("gateway-0-1", 1), self.apply, self.clock)
         self.task = asyncio.ensure_future(self.link.run())
 
-    def apply(self, message: Snapshot | Delta) -> Ack:
+    def apply(self, message: ToGateway) -> Ack:
+        assert not isinstance(message, Elsewhere)
         self.applied.append(message)
         return Ack("e1", message.version)
 

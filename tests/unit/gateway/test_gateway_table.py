@@ -8,11 +8,14 @@ from utsuwa.gateway.table import OutOfStepError
 from utsuwa.routing.messages import (
     Delta,
     Drained,
+    Elsewhere,
     Endpoint,
     EndpointUp,
     HostTable,
     RevisionTable,
+    Snapshot,
     Split,
+    TaggedSplits,
     Wake,
 )
 from utsuwa.testing.gateway import FakeTransport, Hop, one_service, settle
@@ -212,3 +215,126 @@ async def test_a_pod_that_refused_us_must_prove_itself_whatever_control_repeats(
     hop.table.apply(one_service(READY, version=2))
     assert not hop.core.revisions[REVISION].pods["pod-1"].usable
     await hop.tasks.close()
+
+
+def tagged_table(*tagged: str) -> Snapshot:
+    """A host that goes to `default/a`, but with a tag to the revision of that name."""
+    return Snapshot(
+        "e1",
+        1,
+        (
+            HostTable(
+                "hello.default.example.com",
+                (Split("default/a", headers=(("Knative-Serving-Default-Route", "true"),)),),
+                tagged=tuple(TaggedSplits(tag, (Split(f"default/{tag}"),)) for tag in tagged),
+            ),
+        ),
+        tuple(
+            RevisionTable(f"default/{name}", endpoints=(Endpoint(name, "127.0.0.1", port, True),))
+            for port, name in enumerate(("a", "b"), 9001)
+        ),
+    )
+
+
+def with_tag(tag: str) -> bytes:
+    return GET[:-2] + f"Knative-Serving-Tag: {tag}\r\n\r\n".encode()
+
+
+async def test_a_tag_header_goes_to_its_tag_and_the_rest_to_the_default() -> None:
+    """`spec/dataplane.md` §10: matched exactly; the default path says that it is one."""
+    hop = Hop()
+    hop.table.apply(tagged_table("b"))
+    for data, pod in ((with_tag("b"), "b"), (with_tag("B"), "a"), (GET, "a")):
+        await sent(hop, data)
+        head = hop.pods[-1].take()
+        assert hop.pods[-1].get_extra_info("peername")[1] == {"a": 9001, "b": 9002}[pod]
+        assert (b"Knative-Serving-Default-Route: true" in head) == (pod == "a")
+        assert (b"Knative-Serving-Tag" in head) == (data != GET)
+
+
+async def test_without_tag_routing_a_tag_header_is_an_ordinary_field() -> None:
+    hop = Hop()
+    hop.table.apply(one_service(READY))
+    await sent(hop, with_tag("b"))
+    assert b"Knative-Serving-Tag: b" in hop.pods[0].take()
+
+
+async def test_a_tag_whose_revision_is_unknown_takes_the_default_until_it_is() -> None:
+    hop = Hop()
+    hop.table.apply(tagged_table("c"))
+    await sent(hop, with_tag("c"))
+    assert hop.pods[-1].get_extra_info("peername")[1] == 9001
+    endpoint = Endpoint("c", "127.0.0.1", 9003, ready=True)
+    hop.table.apply(Delta(2, revisions=(RevisionTable("default/c", endpoints=(endpoint,)),)))
+    await sent(hop, with_tag("c"))
+    assert hop.pods[-1].get_extra_info("peername")[1] == 9003
+
+
+async def test_until_the_gateway_before_us_leaves_limited_pods_are_full() -> None:
+    hop = Hop()
+    hop.core.elsewhere = Elsewhere(all=True)
+    hop.table.apply(one_service(READY, concurrency=2))
+    revision = hop.core.revisions[REVISION]
+    await sent(hop)
+    assert (hop.pods, len(revision.waiting)) == ([], 1)
+    revision.occupied(Elsewhere(held=(("pod-1", 2),)))
+    await settle()
+    assert hop.pods == []
+    revision.occupied(Elsewhere(held=(("pod-1", 1),)))
+    await settle()
+    assert len(hop.pods) == 1
+
+
+async def test_pods_without_a_limit_are_anybodys() -> None:
+    hop = Hop()
+    hop.core.elsewhere = Elsewhere(all=True)
+    hop.table.apply(one_service(READY))
+    await sent(hop)
+    assert len(hop.pods) == 1
+
+
+async def test_a_gateway_that_leaves_hands_on_what_waits_and_what_still_comes() -> None:
+    """To the address where its successor listens; what it has on pods, it ends."""
+    hop = Hop()
+    hop.table.apply(one_service(READY, concurrency=1))
+    lessened: list[int] = []
+    running, waiting = await sent(hop), await sent(hop)
+    revision = hop.core.revisions[REVISION]
+    hop.core.lessened = lambda: lessened.append(revision.pods["pod-1"].own)
+    revision.leave("127.0.0.1", 8070)
+    await settle()
+    pod, successor = hop.pods
+    assert successor.get_extra_info("peername") == ("127.0.0.1", 8070)
+    assert successor.take().startswith(b"GET / HTTP/1.1")
+    pod.feed(OK)
+    assert (running.take(), lessened) == (OK, [0])
+    successor.feed(OK)
+    assert waiting.take() == OK
+    running.feed(GET)
+    await settle()
+    assert successor.take().startswith(b"GET / HTTP/1.1")
+    assert pod.take().count(b"GET / HTTP/1.1") == 1
+
+
+async def test_a_pod_that_appears_meanwhile_is_the_successors() -> None:
+    hop = Hop()
+    hop.table.apply(one_service(concurrency=1))
+    revision = hop.core.revisions[REVISION]
+    revision.leave("127.0.0.1", 8070)
+    hop.core.successor = ("127.0.0.1", 8070)
+    hop.table.apply(one_service(READY, concurrency=1, version=2))
+    await sent(hop)
+    assert [pod.get_extra_info("peername")[1] for pod in hop.pods] == [8070]
+
+
+async def test_a_successor_that_refuses_is_asked_again_and_nobody_is_lost() -> None:
+    hop = Hop()
+    hop.network.refusing.add(8070)
+    hop.table.apply(one_service(concurrency=1))
+    client = await sent(hop)
+    hop.core.revisions[REVISION].leave("127.0.0.1", 8070)
+    await asyncio.sleep(0.05)
+    hop.network.refusing.clear()
+    await asyncio.sleep(0.2)
+    hop.pods[0].feed(OK)
+    assert client.take() == OK

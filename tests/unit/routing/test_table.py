@@ -1,12 +1,12 @@
 from typing import Any
 
-from utsuwa.routing.messages import HostTable, Probe, RevisionTable, Split
+from utsuwa.routing.messages import HostTable, Probe, RevisionTable, Split, TaggedSplits
 from utsuwa.routing.table import Table, endpoint_of, hosts_of, probe_of, revision_entry
 
 Document = dict[str, Any]
 
 
-def ingress() -> Document:
+def ingress(*, headers: Document | None = None) -> Document:
     split = {
         "serviceName": "hello-00001",
         "serviceNamespace": "default",
@@ -14,7 +14,7 @@ def ingress() -> Document:
         "appendHeaders": {"Knative-Serving-Revision": "hello-00001", "X-Canary": "1"},
     }
     path = {"splits": [split]}
-    tagged = {**path, "headers": {"Knative-Serving-Tag": {"exact": "v1"}}}
+    tagged = {**path, "headers": headers or {"Knative-Serving-Tag": {"exact": "v1"}}}
     return {
         "metadata": {"namespace": "default", "name": "hello"},
         "spec": {"rules": [{"hosts": ["Hello.Example.com"], "http": {"paths": [tagged, path]}}]},
@@ -40,14 +40,23 @@ def revision(**spec: Any) -> Document:
     }
 
 
-def test_a_host_takes_the_default_path_and_leaves_out_the_activators_headers() -> None:
+def test_a_hosts_paths_are_its_default_and_its_tags_without_the_activators_headers() -> None:
+    splits = (Split("default/hello-00001", 100, (("X-Canary", "1"),)),)
     assert hosts_of(ingress()) == [
         HostTable(
             host="hello.example.com",
             route="default/hello",
-            splits=(Split("default/hello-00001", 100, (("X-Canary", "1"),)),),
+            splits=splits,
+            tagged=(TaggedSplits("v1", splits),),
         )
     ]
+
+
+def test_a_path_for_another_header_is_no_tag() -> None:
+    """Our Routes make none; nobody is sent there by mistake."""
+    (host,) = hosts_of(ingress(headers={"X-Beta": {"exact": "v1"}}))
+    assert host.tagged == ()
+    assert len(host.splits) == 1
 
 
 def test_a_pod_is_an_endpoint_from_the_moment_it_has_a_port() -> None:

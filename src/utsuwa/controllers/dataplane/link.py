@@ -6,7 +6,8 @@ whoever waits for acknowledgements and drains.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -18,8 +19,10 @@ from utsuwa.routing.messages import (
     Ack,
     Delta,
     Drained,
+    Elsewhere,
     EndpointUp,
     Hello,
+    Leaving,
     Snapshot,
     Stats,
     ToControl,
@@ -43,7 +46,8 @@ class StatsSink(Protocol):
 
 
 class _Gateway(asyncio.Protocol):
-    """One connected gateway. Mutable state: `version` acknowledged, `drained` uids."""
+    """One connected gateway. Mutable state: `version` acknowledged, `drained` uids, `order` in
+    which it came, `held` requests by uid once it leaves (None before), `told` of other's."""
 
     def __init__(self, server: "LinkServer") -> None:
         self._server = server
@@ -52,6 +56,9 @@ class _Gateway(asyncio.Protocol):
         self.name = ""
         self.version = -1
         self.drained: set[str] = set()
+        self.order = 0
+        self.held: tuple[tuple[str, int], ...] | None = None
+        self.told = Elsewhere()
 
     def __repr__(self) -> str:
         return f"<Gateway {self.name or 'unnamed'} at v{self.version}>"
@@ -82,7 +89,8 @@ class _Gateway(asyncio.Protocol):
 class LinkServer:
     """Listens for gateways and keeps them at the table's present version.
 
-    Mutable state: `_gateways`, those that have said Hello; `_waiters` by pod uid.
+    Mutable state: `_gateways`, those that have said Hello; `_arrivals`, how many ever did;
+    `_waiters` by pod uid.
     """
 
     def __init__(
@@ -98,6 +106,7 @@ class LinkServer:
         self._sink = sink
         self._on_acknowledged = on_acknowledged
         self._gateways: set[_Gateway] = set()
+        self._arrivals = 0
         self._epoch = snapshot().epoch
         self._server: asyncio.Server | None = None
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
@@ -174,9 +183,15 @@ class LinkServer:
                     gateway.version = version
                     self._connected.set()
                     self._on_acknowledged(self.acknowledged)
+            case Leaving(held=held):
+                gateway.held = held
+                self._share_out()
             case Hello(gateway=name):
                 gateway.name = name
+                self._arrivals += 1
+                gateway.order = self._arrivals
                 self._gateways.add(gateway)
+                self._share_out()
                 gateway.send(encode_frame(self._snapshot()))
                 _log.info("gateway connected", gateway=name)
 
@@ -186,8 +201,23 @@ class LinkServer:
             self._gateways.discard(gateway)
             _log.info("gateway disconnected", gateway=gateway.name)
             self._release()
+            self._share_out()
             if self._gateways:
                 self._on_acknowledged(self.acknowledged)
+
+    def _share_out(self) -> None:
+        """Tell each gateway what others hold: a hard limit holds for all of them together.
+
+        The one that came last gets nothing until those before it leave, then what they have not.
+        """
+        leaving = [one for one in self._gateways if one.held is not None]
+        held = _sum(one.held for one in leaving if one.held)
+        first = min((one.order for one in self._gateways if one.held is None), default=0)
+        for gateway in self._gateways:
+            elsewhere = Elsewhere(held=held, all=gateway.order > first)
+            if gateway.held is None and gateway.told != elsewhere:
+                gateway.told = elsewhere
+                gateway.send(encode_frame(elsewhere))
 
     def _is_drained(self, uid: str) -> bool:
         return all(uid in gateway.drained for gateway in self._gateways)
@@ -197,3 +227,11 @@ class LinkServer:
             for future in self._waiters.pop(uid):
                 if not future.done():
                     future.set_result(None)
+
+
+def _sum(several: Iterable[tuple[tuple[str, int], ...]]) -> tuple[tuple[str, int], ...]:
+    """Requests by uid, of several gateways together."""
+    total: Counter[str] = Counter()
+    for held in several:
+        total.update(dict(held))
+    return tuple(sorted(total.items()))

@@ -5,6 +5,7 @@ The connection itself is the request that waits in its revision's line and the e
 """
 
 from math import inf
+from typing import TYPE_CHECKING
 
 from utsuwa.gateway.accounting import CLIENT_LEFT
 from utsuwa.gateway.admission import QueueFullError
@@ -32,6 +33,9 @@ from utsuwa.gateway.http2.connection import take_over
 from utsuwa.gateway.http2.framing import PREFACE
 from utsuwa.gateway.http2.upstream import PodSession
 from utsuwa.gateway.upstream import Pod
+
+if TYPE_CHECKING:
+    from utsuwa.gateway.table import Host
 
 _REMEMBER = 2048
 """Longest head in bytes that is kept to be recognised when it comes again."""
@@ -138,9 +142,10 @@ class ClientConnection(Connection):
             if self._state != IDLE:
                 return
         host = core.hosts.get(head.host)
-        if host is None:
-            self._reply(404, unknown_host(head.host))
-            return
+        if host is None or head.special:
+            host = self._elsewhere(host)
+            if host is None:
+                return
         revision = self._revision = host.revision or host.pick(core.random)
         now = self._arrival = core.now()
         usage = revision.usage
@@ -161,6 +166,17 @@ class ClientConnection(Connection):
             self.granted(pod)
         elif revision.unavailable:
             revision.refuse_if_hopeless()
+
+    def _elsewhere(self, host: "Host | None") -> "Host | None":
+        """Where a special request for `host` goes; None when it is answered here."""
+        head = self.head
+        if host is None:
+            self._reply(404, unknown_host(head.host))
+        elif head.probe is not None:
+            self._reply_probe(head.probe)
+        else:
+            return host.tagged(head.tag)
+        return None
 
     def _set_fields(self, fields: tuple[tuple[bytes, bytes], ...]) -> None:
         if fields and self._replay is not None:
@@ -226,6 +242,8 @@ class ClientConnection(Connection):
         """The client sends no more: it left, unless it had announced its last request."""
         self._eof = True
         if self._state == TUNNEL and self.upstream is not None:
+            if self._pod_eof:
+                return False  # neither side has more to say
             if self.upstream.transport.can_write_eof():
                 self.upstream.transport.write_eof()
             return True
@@ -359,6 +377,7 @@ class ClientConnection(Connection):
         if self._eof:
             self.transport.close()
         else:
+            self._pod_eof = True
             self.transport.write_eof()
 
     def upstream_lost(self, reason: str, *, begun: bool, stale: bool) -> None:

@@ -12,6 +12,7 @@ from utsuwa.gateway.answers import answer
 from utsuwa.gateway.core import Core
 from utsuwa.gateway.flow import pause, resume
 from utsuwa.gateway.http1.errors import BadMessageError
+from utsuwa.gateway.http1.probes import Reply, encode
 from utsuwa.gateway.http1.request import Peer, RequestHead, peer_of
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_arrival", "_body_chunks", "_body_left", "_buffer", "_decode", "_eof", "_keep",
-        "_last_write", "_raw", "_read_paused", "_reading", "_replay", "_retried", "_revision", "_state",
+        "_last_write", "_pod_eof", "_raw", "_read_paused", "_reading", "_replay", "_retried", "_revision", "_state",
         "_status", "_usage", "_write_paused", "backend", "core", "deadline", "head", "peer",
         "plain", "transport", "upstream",
     )  # fmt: skip
@@ -68,6 +69,7 @@ class Connection(asyncio.Protocol):
         self._retried = False
         self._keep = not core.draining
         self._eof = False
+        self._pod_eof = False
         self._decode = False
         self._reading = False
         self._read_paused = False
@@ -129,11 +131,22 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
 
     def retire(self) -> None:
-        """Take no further request; close as soon as nothing is under way."""
-        self._keep = False
+        """Close with the next answer; between two requests at once, or with some patience.
+
+        A client whose next request is on its way when we close sees a connection that breaks. So,
+        where another gateway has taken over, we wait for that request and close with its answer;
+        likewise where an answer has begun that promised to keep the connection.
+        """
         self.plain = False
+        promised = self._state == DISCARD or (self._state == ACTIVE and self._status != 0)
+        if self.core.idle_patience and promised:
+            return  # `_next` calls us again
+        self._keep = False
         if self._state == IDLE:
-            self.transport.close()
+            if self.core.idle_patience:
+                self.deadline = min(self.deadline, self.core.monotonic() + self.core.idle_patience)
+            else:
+                self.transport.close()
 
     def abort(self) -> None:
         """Close at once."""
@@ -163,6 +176,8 @@ class Connection(asyncio.Protocol):
                 self.transport.close()
         else:
             self._state = IDLE
+            if self.core.draining:
+                self.retire()
             self._resume_reading()
             if self._buffer and not self._reading:
                 data, self._buffer = self._buffer, b""
@@ -179,11 +194,18 @@ class Connection(asyncio.Protocol):
         if self._state in {WAITING, ACTIVE}:
             self._usage.platform_errors += 1
             self._end(status)
-        else:
-            self.deadline = inf
         head = self.head
         self._keep = self._keep and head.keep_alive and self._skippable()
-        data = answer(status, text, close=not self._keep, head_only=head.head_only)
+        self._write_reply(answer(status, text, close=not self._keep, head_only=head.head_only))
+
+    def _reply_probe(self, reply: Reply) -> None:
+        """Answer for the platform: the request is no application's, and in no books."""
+        head = self.head
+        self._keep = self._keep and head.keep_alive and self._skippable()
+        self._write_reply(encode(reply, close=not self._keep, head_only=head.head_only))
+
+    def _write_reply(self, data: bytes) -> None:
+        self.deadline = inf
         self.transport.write(data)
         if not self._keep or self._buffer or self._body_left or self._read_paused:
             self._next()

@@ -16,9 +16,10 @@ Found = dict[bytes, bytes]
 Cuts = list[tuple[int, int]]
 
 
-def finder(names: Iterable[str]) -> re.Pattern[bytes]:
-    """A pattern that matches the line of each of `names` in a lower-case head."""
-    alternatives = "|".join(re.escape(name) for name in names)
+def finder(names: Iterable[str], *patterns: str) -> re.Pattern[bytes]:
+    """A pattern that matches the line of each of `names`, and of each name that one of `patterns`
+    matches, in a lower-case head."""
+    alternatives = "|".join([*(re.escape(name) for name in names), *patterns])
     return re.compile(rf"\r\n({alternatives}):[ \t]*([^\r]*)".encode())
 
 

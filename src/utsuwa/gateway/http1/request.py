@@ -20,6 +20,7 @@ from utsuwa.gateway.http1.fields import (
     named_by_connection,
     without,
 )
+from utsuwa.gateway.http1.probes import Reply, reply_to
 
 MAX_LINE = 8 * 1024
 MAX_HEAD = 64 * 1024
@@ -28,18 +29,23 @@ MAX_FIELDS = 100
 _CUT = frozenset({
     b"connection", b"keep-alive", b"proxy-connection", b"proxy-authorization",
     b"proxy-authenticate", b"te", b"upgrade", b"x-forwarded-for", b"knative-serving-revision",
-    b"knative-serving-namespace", b"k-original-host", b"http2-settings",
+    b"knative-serving-namespace", b"k-original-host", b"http2-settings", b"k-network-hash",
 })  # fmt: skip
 _PROXY_FIELDS = frozenset(
     {b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"forwarded", b"te"}
 )
 _KNOWN_OPTIONS = _CUT | {b"close"}
+_SPECIAL = frozenset({
+    b"k-network-probe", b"k-kubelet-probe", b"knative-serving-tag", b"user-agent",
+})  # fmt: skip
+"""What sets a request apart from its like: it is for the platform, or goes another way."""
 _FIELDS = finder((
     "host", "connection", "content-length", "transfer-encoding", "expect", "upgrade",
     "keep-alive", "te", "proxy-connection", "proxy-authorization", "proxy-authenticate",
     "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded",
     "knative-serving-revision", "knative-serving-namespace", "k-original-host", "http2-settings",
-))  # fmt: skip
+    "k-network-hash", "k-network-probe", "k-kubelet-probe", "knative-serving-tag",
+), r"user-agent(?=:[ \t]*kube-probe/)")  # fmt: skip
 _LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}) ([^ \x00-\x1f\x7f]+) HTTP/([0-9]\.[0-9])")
 _LINE_START = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}( |$)")
 _HOST = re.compile(rb"(\[[0-9a-f:.]+\]|[^\x00-\x20\"#%/:<>?@\[\\\]^`{|}\x7f-\xff]+)(?::[0-9]*)?")
@@ -76,8 +82,13 @@ class RequestHead:
 
     __slots__ = (
         "expect", "head_only", "host", "http11", "keep_alive", "length", "method", "out", "plain",
-        "repeatable", "target", "upgrade",
+        "probe", "repeatable", "special", "tag", "target", "upgrade",
     )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.special = False
+        self.probe: Reply | None = None
+        self.tag = b""
 
     method: bytes
     target: bytes
@@ -96,6 +107,12 @@ class RequestHead:
     """The head as the pod gets it."""
     plain: bool
     """Its answer can be passed on as it is: HTTP/1.1, keep-alive, not HEAD, nothing special."""
+    special: bool
+    """`probe` or `tag` says something."""
+    probe: "Reply | None"
+    """What the platform answers, because it is asked (`spec/dataplane.md` §7.1)."""
+    tag: bytes
+    """Of Knative-Serving-Tag: the part of the host's Route that is meant, where that is on."""
 
 
 class _Nothing:
@@ -144,6 +161,10 @@ def parse(raw: bytes, peer: Peer) -> RequestHead:
         _simple(head, found[b"host"], target)
         head.out = raw[:line_end] + peer.lines % (found[b"host"], found[b"host"]) + raw[line_end:]
         return head
+    if not _SPECIAL.isdisjoint(found):
+        head.probe = reply_to(found)
+        head.tag = found.get(b"knative-serving-tag", b"")
+        head.special = head.probe is not None or head.tag != b""
     length = length_of(found)
     if length == CHUNKED and not head.http11:
         raise BadMessageError(400, "Transfer-Encoding in an HTTP/1.0 request")

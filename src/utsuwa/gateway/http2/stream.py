@@ -90,6 +90,8 @@ class ClientStream(Stream):
         if host is None:
             self._reply(404, unknown_host(head.host))
             return
+        if host.routes_by_tag:
+            host = host.tagged(dict(head.fields).get(b"knative-serving-tag", b""))
         revision = self._revision = host.revision or host.pick(core.random)
         now = self._arrival = core.now()
         usage = revision.usage
