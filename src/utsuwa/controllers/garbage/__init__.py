@@ -26,7 +26,7 @@ def build(context: Context) -> list[Controller]:
     graph = Graph()
     collectors = {
         kind: Controller(
-            f"garbage.{kind.plural}", Collector(kind, context.cluster, graph), workers=1
+            f"garbage.{kind.resource}", Collector(kind, context.cluster, graph), workers=1
         )
         for kind in KINDS
     }
