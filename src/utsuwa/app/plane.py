@@ -41,6 +41,9 @@ from utsuwa.store import Store
 _log = get_logger(__name__)
 
 LOOPBACK = "127.0.0.1"
+PATIENCE = 0.005
+"""Seconds by which controllers off the way of a cold start let it pass."""
+_IN_A_HURRY = frozenset({"deployment"})
 
 
 class ControlPlane:
@@ -120,6 +123,8 @@ class ControlPlane:
         await self._dataplane.start(self._tasks)
         self._scaler.start(self._tasks)
         for controller in controllers:
+            if controller.name not in _IN_A_HURRY:
+                controller.patience = PATIENCE
             controller.start(self._tasks)
         return _notes(report)
 

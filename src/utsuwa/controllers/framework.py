@@ -94,6 +94,9 @@ class Controller:
     ) -> None:
         self.name = name
         self.queue: WorkQueue[Key] = WorkQueue(backoff)
+        self.patience = 0.0
+        """Seconds between a change and the look at it. Changes come in flocks: one look serves
+        several, and who is in a hurry is not held up by those who only tell of it."""
         self._reconciler = reconciler
         self._workers = workers
         self._log = get_logger(f"utsuwa.controllers.{name}")
@@ -111,7 +114,7 @@ class Controller:
                 if document is not None:
                     keys.update(to_keys(document))
             for key in keys:
-                self.queue.add(key)
+                self.queue.add_after(key, self.patience)
 
         informer.on_change(changed)
 
