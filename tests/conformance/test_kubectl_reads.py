@@ -191,6 +191,8 @@ async def test_watch_ends_well_when_the_server_closes(api: Serving, kubectl: Kub
     async with kubectl.running("get", "ksvc", "hello", "-w") as watching:
         await watching.line()
         await watching.line()
+        await kubectl.ok("label", "ksvc", "hello", "seen=yes")
+        await watching.line()  # a line that only the watch can have brought: it stands
         await api.server.close()
         assert await watching.ended() == 0
 
