@@ -4,6 +4,7 @@ JSON and YAML alike; a body without a type is JSON (the Python client sends none
 are reported apart, because whether they refuse the request depends on `fieldValidation`.
 """
 
+import contextlib
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ import msgspec
 import yaml
 
 from utsuwa.apiserver.status import UnsupportedMediaTypeError, bad_request
+from utsuwa.cluster.errors import BadRequestError
 from utsuwa.kit.documents import Document, decode
 
 JSON = "application/json"
@@ -72,10 +74,9 @@ def parse_json(data: bytes, *, duplicates: bool = False) -> Body:
 def parse_yaml(data: bytes, *, duplicates: bool = False) -> Body:
     """The value of a YAML text with one document. Raises BadRequestError with line and column."""
     if data.lstrip()[:1] == b"{":
-        try:
+        # Most YAML bodies are JSON; one in YAML's own braces (`{a: 1}`) is not.
+        with contextlib.suppress(BadRequestError, RecursionError):
             return parse_json(data, duplicates=duplicates)
-        except Exception:
-            pass
     try:
         value = yaml.load(data, Loader=_Loader)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
