@@ -1,31 +1,29 @@
 """What a client's connection is between, and how what it does comes to an end.
 
-The other half, requests coming in and answers going out, is :mod:`client`.
+The other parts: requests coming in are :mod:`incoming`, answers going out :mod:`client`.
 """
 
 import asyncio
 from math import inf
 from typing import TYPE_CHECKING, cast
 
-from utsuwa.gateway.accounting import Usage
 from utsuwa.gateway.answers import answer
 from utsuwa.gateway.core import Core
+from utsuwa.gateway.entrance import Entrant
 from utsuwa.gateway.flow import pause, resume
 from utsuwa.gateway.http1.errors import BadMessageError
 from utsuwa.gateway.http1.probes import Reply, encode
-from utsuwa.gateway.http1.request import Peer, RequestHead, peer_of
+from utsuwa.gateway.http1.request import RequestHead, peer_of
 
 if TYPE_CHECKING:
     from utsuwa.gateway.exchange import Upstream
     from utsuwa.gateway.http1.chunked import ChunkedBody
-    from utsuwa.gateway.table import Revision
-    from utsuwa.gateway.upstream import Pod
 
 IDLE, WAITING, ACTIVE, TUNNEL, DISCARD, LINGER, CLOSED = range(7)
 _STATES = ("idle", "waiting", "active", "tunnel", "discard", "linger", "closed")
 
 
-class Connection(asyncio.Protocol):
+class Connection(Entrant, asyncio.Protocol):
     """The state of a client's connection, and the ends of its requests.
 
     Mutable state, all changed on the loop:
@@ -47,16 +45,13 @@ class Connection(asyncio.Protocol):
 
     transport: asyncio.Transport
     head: RequestHead
-    peer: Peer
-    _usage: Usage
-    _revision: "Revision"
 
     def __init__(self, core: Core) -> None:
         self.core = core
         self.deadline = inf
         self.plain = False
         self.upstream: Upstream | None = None
-        self.backend: Pod | None = None
+        self.backend = None
         self._state = IDLE
         self._buffer = b""
         self._raw = b""
@@ -111,20 +106,14 @@ class Connection(asyncio.Protocol):
     def expired(self, now: float) -> None:
         """A limit of time has passed: which one depends on what we are doing."""
         if self._state in {WAITING, ACTIVE}:
-            started = self._status != 0
-            self.deadline = self._revision.deadline(
-                self._arrival,
-                last_write=self._last_write if started else self._arrival,
-                started=started,
-            )
-            if now < self.deadline:
+            if now < self.rearm():
                 return
             if self._status:
                 self._end(504)
                 self._state = CLOSED
                 self.transport.abort()
             else:
-                self._reply(504, "request timeout")
+                self.reply(504, "request timeout")
         elif self._state == IDLE and self._buffer:
             self._refuse(BadMessageError(408, "the request's head took too long"))
         else:
@@ -189,7 +178,7 @@ class Connection(asyncio.Protocol):
             self._body_left and self.head.expect
         )
 
-    def _reply(self, status: int, text: str) -> None:
+    def reply(self, status: int, text: str) -> None:
         """Answer in the pod's stead."""
         if self._state in {WAITING, ACTIVE}:
             self._usage.platform_errors += 1

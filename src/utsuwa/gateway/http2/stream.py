@@ -7,9 +7,9 @@ has its limits of time; unlike one it does not know what its pod speaks: that is
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from utsuwa.gateway.accounting import CLIENT_LEFT, Usage
-from utsuwa.gateway.admission import QueueFullError
+from utsuwa.gateway.accounting import CLIENT_LEFT
 from utsuwa.gateway.answers import unknown_host
+from utsuwa.gateway.entrance import Entrant
 from utsuwa.gateway.http1.errors import BadMessageError
 from utsuwa.gateway.http2 import translate
 from utsuwa.gateway.http2.answers import answer, grpc_trailers
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from utsuwa.gateway.http1.request import Peer
     from utsuwa.gateway.http2.exchange import Carrier
     from utsuwa.gateway.http2.upstream import PodSession
-    from utsuwa.gateway.table import Revision
-    from utsuwa.gateway.upstream import Pod, PodConnection
+    from utsuwa.gateway.upstream import PodConnection
 
 _NEW, _WAITING, _ACTIVE, _DONE = range(4)
 _STATES = ("new", "waiting", "active", "done")
@@ -31,7 +30,7 @@ _TRIES = 3
 """How often a request goes out that pods say they have not looked at."""
 
 
-class ClientStream(Stream):
+class ClientStream(Entrant, Stream):
     """One request over HTTP/2, and the answer that passes to it.
 
     Mutable state, next to that of :class:`Stream`:
@@ -47,20 +46,19 @@ class ClientStream(Stream):
     __slots__ = (
         "_arrival", "_bare", "_content", "_content_size", "_extra", "_last_write", "_received",
         "_replayable", "_request_trailers", "_revision", "_state", "_status", "_tries", "_usage",
-        "backend", "carrier", "deadline", "head", "peer",
+        "backend", "carrier", "core", "deadline", "head", "peer",
     )  # fmt: skip
 
     head: StreamHead
-    _usage: Usage
-    _revision: "Revision"
     wants_upgrade = False
     """No protocol is switched on a stream."""
 
     def __init__(self, session: Session[Any], stream_id: int, peer: "Peer") -> None:
         super().__init__(session, stream_id)
+        self.core = session.core
         self.peer = peer
         self.deadline = inf
-        self.backend: Pod | None = None
+        self.backend = None
         self.carrier: Carrier | None = None
         self._state = _NEW
         self._arrival = self._last_write = 0.0
@@ -85,33 +83,18 @@ class ClientStream(Stream):
         if self.got_end and head.length:
             self.refuse(BadMessageError(400, "the body is shorter than content-length says"))
             return
-        core = self.session.core
-        host = core.hosts.get(head.host)
+        host = self.core.hosts.get(head.host)
         if host is None:
-            self._reply(404, unknown_host(head.host))
+            self.reply(404, unknown_host(head.host))
             return
         if host.routes_by_tag:
             host = host.tagged(dict(head.fields).get(b"knative-serving-tag", b""))
-        revision = self._revision = host.revision or host.pick(core.random)
-        now = self._arrival = core.now()
-        usage = revision.usage
-        if usage is None:
-            usage = revision.first_request(now, head.target, self.peer)
-        self._usage = usage
-        usage.enter(now)
-        self.deadline = now + revision.patience
-        if revision.set_fields:
-            self._extra = host.fields_of(revision)
         self._state = _WAITING
-        try:
-            pod = revision.arrive(self)
-        except QueueFullError:
-            self.refused("pending request queue full")
-            return
-        if pod is not None:
-            self.granted(pod)
-        elif revision.unavailable:
-            revision.refuse_if_hopeless()
+        self.enter(host, head.target)
+
+    def set_fields(self, fields: tuple[Field, ...]) -> None:
+        """What the split sets on the request."""
+        self._extra = fields
 
     def refuse(self, error: BadMessageError) -> None:
         """What came is no request."""
@@ -134,7 +117,7 @@ class ClientStream(Stream):
             self._content.append(data)
             self._content_size += len(data)
         if self.carrier is not None:
-            if self._content_size > self.session.core.limits.replay:
+            if self._content_size > self.core.limits.replay:
                 self._forget_content()
             self.carrier.send(data, end=end)
 
@@ -169,18 +152,6 @@ class ClientStream(Stream):
 
     # --- from admission -------------------------------------------------------------------------
 
-    def granted(self, backend: "Pod") -> None:
-        """A slot on `backend` is ours."""
-        self.backend = backend
-        if backend.idle:
-            self.connected(backend.idle.popitem()[0])
-        else:
-            backend.dial(self)
-
-    def refused(self, reason: str) -> None:
-        """We wait in vain."""
-        self._reply(503, reason)
-
     def connected(self, upstream: "PodConnection") -> None:
         """Send the request over HTTP/1.1."""
         chunked = self.head.length is None and not self._bare
@@ -188,7 +159,7 @@ class ClientStream(Stream):
             head = translate.to_http1(self.head, self.peer, self._extra, chunked=chunked)
         except BadMessageError as error:
             upstream.close()
-            self._reply(error.status, error.text)
+            self.reply(error.status, error.text)
             return
         self._state = _ACTIVE
         carrier = self.carrier = ToHttp1(self, upstream, head)
@@ -211,12 +182,8 @@ class ClientStream(Stream):
             carrier.finish(self._request_trailers)
 
     def _sent_what_came(self) -> None:
-        if self._content_size > self.session.core.limits.replay:
+        if self._content_size > self.core.limits.replay:
             self._forget_content()
-
-    def disconnected(self) -> None:
-        """There was no connection to be had on the pod: we are back in line."""
-        self.backend = None
 
     # --- from the pod ---------------------------------------------------------------------------
 
@@ -252,7 +219,7 @@ class ClientStream(Stream):
 
     def _wrote(self) -> None:
         if self._revision.idle_timeout:
-            self._last_write = self.session.core.monotonic()
+            self._last_write = self.core.monotonic()
 
     def upstream_lost(self, reason: str, *, begun: bool, stale: bool) -> None:
         """The pod's connection broke: send the request again where that is safe, else say so."""
@@ -295,19 +262,13 @@ class ClientStream(Stream):
         if self._state == _DONE:
             self.reset(INTERNAL_ERROR)  # the client does not take the last bytes of its answer
             return
-        started = self._status != 0
-        self.deadline = self._revision.deadline(
-            self._arrival,
-            last_write=self._last_write if started else self._arrival,
-            started=started,
-        )
-        if now >= self.deadline:
+        if now >= self.rearm():
             self._fail(504, "request timeout")
 
     def _fail(self, status: int, text: str) -> None:
         """No answer will come from the pod, or no more of it."""
         if not self._status:
-            self._reply(status, text)
+            self.reply(status, text)
             return
         self._end(status, ours=True)
         if self.head.grpc:
@@ -315,7 +276,7 @@ class ClientStream(Stream):
         else:
             self.reset(INTERNAL_ERROR)  # a truncated answer must look truncated
 
-    def _reply(self, status: int, text: str) -> None:
+    def reply(self, status: int, text: str) -> None:
         """Answer in the pod's stead."""
         if self._state in {_WAITING, _ACTIVE}:
             self._end(status, ours=True)
@@ -331,20 +292,13 @@ class ClientStream(Stream):
 
     def _end(self, status: int, *, ours: bool = False) -> None:
         """The request is over: books, slot, carrier; `ours`: we have answered it."""
-        core = self.session.core
+        core = self.core
         now = core.now()
         self._usage.platform_errors += ours
-        self._usage.leave(now, status, now - self._arrival)
         self.deadline = now + core.limits.header_timeout
         self._state = _DONE
         self._content.clear()
         carrier, self.carrier = self.carrier, None
         if carrier is not None:
             carrier.cancel()
-        backend, self.backend = self.backend, None
-        if backend is not None:
-            if carrier is None:
-                backend.wanting.pop(self, None)
-            self._revision.end(backend)
-        else:
-            self._revision.abandon(self)
+        self.settle(now, status, carrier is not None)

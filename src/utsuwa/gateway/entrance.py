@@ -1,0 +1,132 @@
+"""The way of a request into its revision, whatever the client speaks: pick, books, line, slot."""
+
+from typing import TYPE_CHECKING
+
+from utsuwa.gateway.admission import QueueFullError
+
+if TYPE_CHECKING:
+    from utsuwa.gateway.accounting import Usage
+    from utsuwa.gateway.core import Core
+    from utsuwa.gateway.http1.request import Peer
+    from utsuwa.gateway.http2.upstream import PodSession
+    from utsuwa.gateway.table import Host, Revision
+    from utsuwa.gateway.upstream import Pod, PodConnection
+
+
+_NONE: tuple[str, ...] = ()
+"""The slots are the heirs': a class cannot have two ancestors that have some."""
+
+
+class Entrant:
+    """A request that knows its host: a connection of HTTP/1.1, or a stream.
+
+    Mutable state, kept by the heirs: `backend` (the pod on which it has a slot), `deadline`,
+    `_revision`, `_usage`, `_arrival`; `_status` and `_last_write` of its answer.
+    """
+
+    __slots__ = _NONE
+
+    core: "Core"
+    peer: "Peer"
+    backend: "Pod | None"
+    deadline: float
+    _revision: "Revision"
+    _usage: "Usage"
+    _arrival: float
+    _last_write: float
+    _status: int
+    """Of its answer, 0 before that has begun."""
+
+    def enter(self, host: "Host", target: bytes) -> None:
+        """Pick a revision of `host`, open the request's books, and take a slot or wait for one."""
+        core = self.core
+        revision = self._revision = host.revision or host.pick(core.random)
+        now = self._arrival = core.now()
+        usage = revision.usage
+        if usage is None:
+            usage = revision.first_request(now, target, self.peer)
+        self._usage = usage
+        usage.enter(now)
+        self.deadline = now + revision.patience
+        if revision.set_fields:
+            self.set_fields(host.fields_of(revision))
+        try:
+            pod = revision.arrive(self)
+        except QueueFullError:
+            self.refused("pending request queue full")
+            return
+        if pod is not None:
+            self.granted(pod)
+        elif revision.unavailable:
+            revision.refuse_if_hopeless()
+
+    # --- from admission -------------------------------------------------------------------------
+
+    def granted(self, backend: "Pod") -> None:
+        """A slot on `backend` is ours: use its newest warm connection, or open one."""
+        self.backend = backend
+        if backend.idle:
+            self.connected(backend.idle.popitem()[0])
+        else:
+            backend.dial(self)
+
+    def refused(self, reason: str) -> None:
+        """We wait in vain."""
+        self.reply(503, reason)
+
+    def disconnected(self) -> None:
+        """There was no connection to be had on the pod: we are back in line."""
+        self.backend = None
+
+    # --- the ends -------------------------------------------------------------------------------
+
+    def rearm(self) -> float:
+        """Set `deadline` anew, now that more may have been written; answers it."""
+        started = self._status != 0
+        due = self.deadline = self._revision.deadline(
+            self._arrival,
+            last_write=self._last_write if started else self._arrival,
+            started=started,
+        )
+        return due
+
+    def settle(self, now: float, status: int, carried: bool) -> None:
+        """The request is over: close its books, leave the slot or the line.
+
+        `carried`: it had got a connection to its pod.
+        """
+        self._usage.leave(now, status, now - self._arrival)
+        backend, self.backend = self.backend, None
+        if backend is None:
+            self._revision.abandon(self)
+            return
+        if not carried:
+            backend.wanting.pop(self, None)
+        self._revision.end(backend)
+
+    # --- for the heirs --------------------------------------------------------------------------
+
+    @property
+    def wants_upgrade(self) -> bool:
+        """The client asks for another protocol."""
+        raise NotImplementedError
+
+    def set_fields(self, fields: tuple[tuple[bytes, bytes], ...]) -> None:
+        """What the split sets on the request."""
+        raise NotImplementedError
+
+    def connected(self, upstream: "PodConnection") -> None:
+        """Send the request over HTTP/1.1."""
+        raise NotImplementedError
+
+    def joined(self, session: "PodSession") -> None:
+        """Send the request over HTTP/2."""
+        raise NotImplementedError
+
+    def upstream_lost(self, reason: str, *, begun: bool, stale: bool) -> None:
+        """The pod's connection broke."""
+        raise NotImplementedError
+
+    def reply(self, status: int, text: str) -> None:
+        """Answer in the pod's stead."""
+        raise NotImplementedError
