@@ -1,6 +1,6 @@
 """Request bodies: bytes to documents, with the mistakes told by line.
 
-JSON and YAML alike; a body without a type is JSON (the Python client sends none). Duplicate keys
+JSON, YAML, and Kubernetes' protobuf for the kinds of which Go clients send it; a body without a type is JSON (the Python client sends none). Duplicate keys
 are reported apart, because whether they refuse the request depends on `fieldValidation`.
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from utsuwa.apiserver import protobuf
 from utsuwa.apiserver.status import UnsupportedMediaTypeError, bad_request
 from utsuwa.cluster.errors import BadRequestError
 from utsuwa.kit.documents import Document, decode
@@ -45,7 +46,7 @@ def parse(data: bytes, content_type: str, *, duplicates: bool = False) -> Body:
     """The body's value; `duplicates` asks to look for keys given twice, which costs time.
 
     Raises:
-        UnsupportedMediaTypeError: neither JSON nor YAML.
+        UnsupportedMediaTypeError: neither JSON nor YAML, nor protobuf of a known kind.
         BadRequestError: malformed; the message says where.
     """
     kind = media_type(content_type)
@@ -53,9 +54,11 @@ def parse(data: bytes, content_type: str, *, duplicates: bool = False) -> Body:
         return parse_yaml(data, duplicates=duplicates)
     if kind in _JSON_TYPES:
         return parse_json(data, duplicates=duplicates)
+    if kind == PROTOBUF:
+        return Body(protobuf.read(data))
     raise UnsupportedMediaTypeError(
         f"the body of the request was in an unknown format - accepted media types include: "
-        f"{JSON}, {YAML} (found {content_type})"
+        f"{JSON}, {YAML}, {PROTOBUF} (found {content_type})"
     )
 
 

@@ -5,67 +5,35 @@ whole. Custom resources (the Knative kinds) have none for strategic merge, and f
 those that their schema names (`spec/kubernetes-api.md` §7, `spec/resources.md` §8).
 """
 
+from functools import cache
 from typing import Any
 
+from utsuwa.apiserver.core_types import list_members, type_name
 from utsuwa.model.kinds import SERVING_KINDS, Kind
 
-BUILT_IN_GROUPS = frozenset({"", "apps", "discovery.k8s.io", "coordination.k8s.io"})
-"""Groups of the kinds that Kubernetes itself defines: they alone take strategic merge."""
-
-_META = {"metadata.ownerReferences": ("uid",)}
-_CONTAINER = {
-    "env": ("name",),
-    "ports": ("containerPort", "protocol"),
-    "volumeMounts": ("mountPath",),
-    "volumeDevices": ("devicePath",),
-}
-_POD = {
-    "containers": ("name",),
-    "initContainers": ("name",),
-    "ephemeralContainers": ("name",),
-    "volumes": ("name",),
-    "imagePullSecrets": ("name",),
-    "hostAliases": ("ip",),
-    "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
-    **{
-        f"{member}.{name}": keys
-        for member in ("containers", "initContainers", "ephemeralContainers")
-        for name, keys in _CONTAINER.items()
-    },
-}
-_MAPS: dict[str, dict[str, tuple[str, ...]]] = {
-    "Pod": {**{f"spec.{path}": keys for path, keys in _POD.items()}, "status.conditions": ("type",)},
-    "Deployment": {
-        **{f"spec.template.spec.{path}": keys for path, keys in _POD.items()},
-        "status.conditions": ("type",),
-    },
-    "Service": {"spec.ports": ("port", "protocol"), "status.conditions": ("type",)},
-    "ServiceAccount": {"secrets": ("name",), "imagePullSecrets": ("name",)},
-    "Node": {
-        "status.conditions": ("type",), "status.addresses": ("type",), "spec.taints": ("key",),
-    },
-    "Namespace": {"status.conditions": ("type",)},
-}  # fmt: skip
-_MAPS["ReplicaSet"] = _MAPS["Deployment"]
 _SERVING_TEMPLATE = {
     "containers.env": ("name",),
     "containers.volumeMounts": ("mountPath",),
     "volumes": ("name",),
     "imagePullSecrets": ("name",),
 }
+_META = {"metadata.ownerReferences": ("uid",)}
 _SETS = frozenset({"metadata.finalizers", "spec.finalizers"})
 
 KEY_DEFAULTS: dict[str, Any] = {"protocol": "TCP"}
 """A key member that is absent counts as this."""
 
 
+def is_built_in(kind: Kind) -> bool:
+    """Whether Kubernetes itself defines the kind: those alone take strategic merge."""
+    return bool(type_name(kind.api_version, kind.name))
+
+
 def map_keys(kind: Kind, path: str) -> tuple[str, ...]:
     """The members that identify an item of the list at `path`; empty when it is no such list."""
     if path in _META:
         return _META[path]
-    if kind.group in BUILT_IN_GROUPS:
-        return _MAPS.get(kind.name, {}).get(path, ())
-    return ()
+    return _maps(kind).get(path, ())
 
 
 def applied_keys(kind: Kind, path: str) -> tuple[str, ...]:
@@ -81,6 +49,13 @@ def applied_keys(kind: Kind, path: str) -> tuple[str, ...]:
 def is_set(path: str) -> bool:
     """Whether the list at `path` is a set of plain values."""
     return path in _SETS
+
+
+@cache
+def _maps(kind: Kind) -> dict[str, tuple[str, ...]]:
+    name = type_name(kind.api_version, kind.name)
+    listed = list_members(name) if name else {}
+    return {path: member.keys for path, member in listed.items() if member.keys}
 
 
 def identity(item: Any, keys: tuple[str, ...]) -> tuple[Any, ...] | None:

@@ -6,7 +6,7 @@ from typing import Any
 import jsonpatch
 
 from utsuwa.apiserver.bodies import Body, document, media_type, parse_json, parse_yaml
-from utsuwa.apiserver.lists import BUILT_IN_GROUPS
+from utsuwa.apiserver.lists import is_built_in
 from utsuwa.apiserver.status import UnsupportedMediaTypeError, bad_request
 from utsuwa.apiserver.strategic import strategic_merge
 from utsuwa.cluster.errors import Cause, InvalidError
@@ -51,11 +51,11 @@ def patch_of(kind: Kind, content_type: str, data: bytes) -> Patch:
     if form == MERGE_PATCH:
         change = document(parse_json(data).value)
         return lambda old: document(merge_patch(old, change))
-    if form == STRATEGIC and kind.group in BUILT_IN_GROUPS:
+    if form == STRATEGIC and is_built_in(kind):
         change = document(parse_json(data).value)
         return lambda old: strategic_merge(kind, old, change)
     accepted = [JSON_PATCH, MERGE_PATCH, *sorted(APPLY)]
-    if kind.group in BUILT_IN_GROUPS:
+    if is_built_in(kind):
         accepted.append(STRATEGIC)
     raise UnsupportedMediaTypeError(
         "the body of the request was in an unknown format - accepted media types include: "

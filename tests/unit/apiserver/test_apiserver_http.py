@@ -463,11 +463,19 @@ async def test_a_users_mistake_is_never_our_fault(
     assert told["code"] == code
 
 
-async def test_protobuf_is_415_for_now(api: Serving) -> None:
-    """A Status that says what is taken."""
-    headers = {"Content-Type": "application/vnd.kubernetes.protobuf"}
+async def test_a_body_in_protobuf_is_stored_as_its_json(api: Serving) -> None:
+    """What `kubectl create configmap` sends; the answer is JSON."""
+    headers = {"Content-Type": "application/vnd.kubernetes.protobuf",
+               "Accept": "application/vnd.kubernetes.protobuf,application/json"}  # fmt: skip
+    body = b"k8s\x00\n\x0f\n\x02v1\x12\tConfigMap\x12\x0f\n\x03\n\x01c\x12\x08\n\x01k\x12\x03 v "
+    code, told = await ask(api, "POST", MAPS, body, headers=headers)
+    assert code == 201, told
+    assert (told["metadata"]["name"], told["data"]) == ("c", {"k": " v "})
     code, told = await ask(api, "POST", MAPS, b"k8s\x00...", headers=headers)
-    assert code == 415
+    assert_status(told, 400, "BadRequest")
+    code, told = await ask(
+        api, "POST", MAPS, body.replace(b"ConfigMap", b"ConfigBox"), headers=headers
+    )
     assert_status(told, 415, "UnsupportedMediaType")
 
 
