@@ -127,7 +127,7 @@ def test_unknown_fields_are_refused_when_strict() -> None:
          ["spec.replica", "spec.template.spec.containers[0].env[0].nam"]),
         (CONFIG_MAP, {"dat": {}}, ["dat"]),
         (POD, {"metadata": {"labelz": {}}, "spec": {"volumes": [{"anything": 1}]}},
-         ["metadata.labelz"]),
+         ["metadata.labelz", "spec.volumes[0].anything"]),
     ],
 )  # fmt: skip
 def test_unknown_fields_are_found_by_path(kind: Kind, document: Document, paths: list[str]) -> None:
