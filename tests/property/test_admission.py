@@ -68,6 +68,25 @@ class AdmissionMachine(RuleBasedStateMachine):
             self.line.append(request)
         self._settle()
 
+    @precondition(lambda self: self.pods)
+    @rule(data=st.data())
+    def come_back(self, data: st.DataObject) -> None:
+        """A request that would rather go to one pod: it does unless that is full, and overtakes nobody."""
+        pod = data.draw(st.sampled_from(self.pods))
+        limit = self.admission.limit
+        welcome = pod.usable and not self.line and not pod.in_flight >= limit > 0
+        request = Request(self.numbers)
+        self.numbers += 1
+        backend = self.admission.arrive_at(pod, request)
+        assert not welcome or backend is pod
+        if backend is not None:
+            assert not self.line, "overtook those who wait"
+            request.backend = backend
+            self.inside.append(request)
+        else:
+            self.line.append(request)
+        self._settle()
+
     @precondition(lambda self: self.inside)
     @rule(data=st.data())
     def end(self, data: st.DataObject) -> None:

@@ -95,6 +95,14 @@ class Admission(Generic[B]):
         waiting[request] = None
         return None
 
+    def arrive_at(self, backend: B, request: Requester[B]) -> B | None:
+        """As :meth:`arrive`, but preferably at `backend`: if it may get one request more."""
+        if backend.usable and not self.waiting and not backend.in_flight >= self.limit > 0:
+            del self._levels[backend.in_flight][backend]
+            self._put(backend, backend.in_flight + 1)
+            return backend
+        return self.arrive(request)
+
     def end(self, backend: B) -> None:
         """A request on `backend` is over; its slot goes to the first that waits."""
         level = backend.in_flight
@@ -188,9 +196,11 @@ class Admission(Generic[B]):
         if level == top or (level >= self.limit > 0):
             return None
         backend = levels[level].popitem(last=False)[0]
-        level += 1
-        backend.in_flight = level
-        if level == top:
-            levels.append(OrderedDict())
-        levels[level][backend] = None
+        self._put(backend, level + 1)
         return backend
+
+    def _put(self, backend: B, level: int) -> None:
+        backend.in_flight = level
+        if level == len(self._levels):
+            self._levels.append(OrderedDict())
+        self._levels[level][backend] = None

@@ -12,7 +12,8 @@ from utsuwa.kit.tasks import TaskSet
 from utsuwa.routing.messages import Elsewhere
 
 if TYPE_CHECKING:
-    from utsuwa.gateway.table import Host, Revision
+    from utsuwa.gateway.host import Host
+    from utsuwa.gateway.table import Revision
     from utsuwa.routing.messages import ToControl
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)

@@ -3,13 +3,15 @@
 from typing import TYPE_CHECKING
 
 from utsuwa.gateway.admission import QueueFullError
+from utsuwa.gateway.sessions import set_cookie
 
 if TYPE_CHECKING:
     from utsuwa.gateway.accounting import Usage
     from utsuwa.gateway.core import Core
+    from utsuwa.gateway.host import Host
     from utsuwa.gateway.http1.request import Peer
     from utsuwa.gateway.http2.upstream import PodSession
-    from utsuwa.gateway.table import Host, Revision
+    from utsuwa.gateway.table import Revision
     from utsuwa.gateway.upstream import Pod, PodConnection
 
 
@@ -40,7 +42,7 @@ class Entrant:
     def enter(self, host: "Host", target: bytes) -> None:
         """Pick a revision of `host`, open the request's books, and take a slot or wait for one."""
         core = self.core
-        revision = self._revision = host.revision or host.pick(core.random)
+        revision = self._revision = host.revision or self._pick(host)
         now = self._arrival = core.now()
         usage = revision.usage
         if usage is None:
@@ -51,7 +53,7 @@ class Entrant:
         if revision.set_fields:
             self.set_fields(host.fields_of(revision))
         try:
-            pod = revision.arrive(self)
+            pod = self._come_back(revision) if revision.sticky else revision.arrive(self)
         except QueueFullError:
             self.refused("pending request queue full")
             return
@@ -59,6 +61,23 @@ class Entrant:
             self.granted(pod)
         elif revision.unavailable:
             revision.refuse_if_hopeless()
+
+    def _pick(self, host: "Host") -> "Revision":
+        uid = self.bound_to() if host.sticky else ""
+        return (host.revision_with(uid) if uid else None) or host.pick(self.core.random)
+
+    def _come_back(self, revision: "Revision") -> "Pod | None":
+        self.look_at_answer()
+        uid = self.bound_to()
+        pod = revision.pods.get(uid) if uid else None
+        return revision.arrive(self) if pod is None else revision.arrive_at(pod, self)
+
+    def new_session(self) -> bytes:
+        """The Set-Cookie that brings the client back to the pod that answers; empty: it has it."""
+        pod = self.backend
+        if pod is None or pod.uid in {"", self.bound_to()}:  # "": our successor, which sets it
+            return b""
+        return set_cookie(pod.uid, secure=self.peer.scheme == b"https")
 
     # --- from admission -------------------------------------------------------------------------
 
@@ -110,6 +129,13 @@ class Entrant:
     def wants_upgrade(self) -> bool:
         """The client asks for another protocol."""
         raise NotImplementedError
+
+    def bound_to(self) -> str:
+        """The pod that the client's cookie names, or ""."""
+        raise NotImplementedError
+
+    def look_at_answer(self) -> None:
+        """The answer must not pass unseen: it may need a cookie."""
 
     def set_fields(self, fields: tuple[tuple[bytes, bytes], ...]) -> None:
         """What the split sets on the request."""

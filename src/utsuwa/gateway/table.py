@@ -4,8 +4,6 @@ Control's messages are laid over what is there: a pod known by its uid keeps its
 requests, whatever else changes around it.
 """
 
-import random
-from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from math import inf
 
@@ -13,6 +11,7 @@ from utsuwa.gateway.accounting import Usage
 from utsuwa.gateway.admission import Admission
 from utsuwa.gateway.core import Core
 from utsuwa.gateway.exchange import Caller
+from utsuwa.gateway.host import Host
 from utsuwa.gateway.http1.request import Peer
 from utsuwa.gateway.http2.upstream import Http2Pod
 from utsuwa.gateway.upstream import Pod
@@ -31,9 +30,6 @@ from utsuwa.routing.messages import (
 )
 
 _log = get_logger(__name__)
-_NOT_SENT = frozenset({"knative-serving-revision", "knative-serving-namespace"})
-"""Headers of a split that only tell an activator where to go (`spec/dataplane.md` §2)."""
-
 _SUCCESSOR = ""
 """The uid under which the gateway that replaces us stands among the pods."""
 _SUCCESSOR_RETRY = 0.1
@@ -51,7 +47,8 @@ class Revision(Admission[Pod]):
 
     __slots__ = (
         "core", "http2", "idle_timeout", "name", "patience", "pods", "probe", "prove",
-        "response_start_timeout", "set_fields", "successor", "timeout", "unavailable", "usage",
+        "response_start_timeout", "set_fields", "sticky", "successor", "timeout", "unavailable",
+        "usage",
     )  # fmt: skip
 
     def __init__(self, core: Core, name: str, prove: Prove) -> None:
@@ -63,6 +60,7 @@ class Revision(Admission[Pod]):
         self.usage: Usage | None = None
         self.successor: Pod | None = None
         self.set_fields = False
+        self.sticky = False
         self.http2 = False
         self.unavailable = ""
         self.probe = Probe()
@@ -191,6 +189,7 @@ class Revision(Admission[Pod]):
         self.idle_timeout = table.idle_timeout
         self.patience = self.deadline(0.0, last_write=0.0, started=False)
         self.http2 = table.protocol == "h2c"
+        self.sticky = table.session_affinity
         self.probe = table.probe
         self.unavailable = table.unavailable
         if self.successor is None and table.concurrency != self.limit:
@@ -251,65 +250,6 @@ class Revision(Admission[Pod]):
                 self.core.send(Drained(self.name, pod.uid))
             elif pod.usable and not pod.told_ready:
                 self.core.send(EndpointUp(self.name, pod.uid))
-
-
-class Host:
-    """Where the requests of one host go. Not changed once made."""
-
-    __slots__ = ("_bounds", "_choices", "_fields", "_tagged", "revision")
-
-    def __init__(self, table: HostTable, revisions: dict[str, Revision]) -> None:
-        shares = [
-            (split, revisions[split.revision])
-            for split in table.splits
-            if split.percent > 0 and split.revision in revisions
-        ]
-        self.revision = shares[0][1] if len(shares) == 1 else None
-        self._choices = [revision for _, revision in shares]
-        self._bounds: list[float] = []
-        total = 0.0
-        for split, _ in shares:
-            total += split.percent
-            self._bounds.append(total)
-        self._fields: dict[str, tuple[tuple[bytes, bytes], ...]] = {}
-        for split, revision in shares:
-            fields = tuple(
-                (name.encode(), value.encode())
-                for name, value in split.headers
-                if name.lower() not in _NOT_SENT
-            )
-            if fields:
-                self._fields[revision.name] = fields
-                revision.set_fields = True
-        exceptions = ((one.tag, HostTable(table.host, one.splits)) for one in table.tagged)
-        hosts = ((tag.encode(), Host(entry, revisions)) for tag, entry in exceptions)
-        self._tagged = {tag: host for tag, host in hosts if not host.empty}
-
-    def __repr__(self) -> str:
-        return f"<Host {[revision.name for revision in self._choices]} up to {self._bounds}>"
-
-    @property
-    def empty(self) -> bool:
-        """Whether there is no revision to go to."""
-        return not self._choices
-
-    @property
-    def routes_by_tag(self) -> bool:
-        """Whether the tag header means anything here."""
-        return bool(self._tagged)
-
-    def tagged(self, tag: bytes) -> "Host":
-        """Where a request goes that names `tag`: elsewhere only where tag header routing is on."""
-        return self._tagged.get(tag, self)
-
-    def pick(self, source: random.Random) -> Revision:
-        """A revision, each as often as its percentage says."""
-        point = source.random() * self._bounds[-1]
-        return self._choices[min(bisect_right(self._bounds, point), len(self._choices) - 1)]
-
-    def fields_of(self, revision: Revision) -> tuple[tuple[bytes, bytes], ...]:
-        """Headers to set on requests to `revision`."""
-        return self._fields.get(revision.name, ())
 
 
 class OutOfStepError(Exception):

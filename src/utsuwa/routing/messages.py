@@ -50,6 +50,8 @@ class RevisionTable(msgspec.Struct, frozen=True, omit_defaults=True):
     protocol: str = "http1"
     probe: Probe = Probe()
     endpoints: tuple[Endpoint, ...] = ()
+    session_affinity: bool = False
+    """A client's further requests go to the pod that answered its first, as long as that can."""
     unavailable: str = ""
     """When not empty: no pod of this revision can start, and why. Requests that wait get 503."""
 

@@ -22,6 +22,7 @@ from utsuwa.routing.messages import (
 _INTERNAL_HEADERS = frozenset({"knative-serving-revision", "knative-serving-namespace"})
 """Set per split for the activator's sake (`spec/dataplane.md` §2); one hop has no use for them."""
 
+_AFFINITY = "run.googleapis.com/sessionAffinity"
 _TAG_HEADER = "knative-serving-tag"
 _NEVER_STARTS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName"})
 
@@ -93,6 +94,7 @@ def revision_entry(revision: Document, pods: Iterable[Document]) -> RevisionTabl
         response_start_timeout=float(spec.get("responseStartTimeoutSeconds") or 0),
         idle_timeout=float(spec.get("idleTimeoutSeconds") or 0),
         protocol=_protocol(spec),
+        session_affinity=dig(metadata, "annotations", _AFFINITY, default="") == "true",
         probe=probe_of(_serving_container(spec)),
         endpoints=endpoints,
         unavailable="" if any(e.ready for e in endpoints) else _unavailable(revision, pods),

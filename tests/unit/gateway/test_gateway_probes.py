@@ -4,6 +4,7 @@ import pytest
 
 from utsuwa.routing.messages import Endpoint, Wake
 from utsuwa.testing.gateway import FakeTransport, Hop, one_service, settle
+from utsuwa.testing.http2 import http2_client
 
 pytestmark = pytest.mark.looptime
 
@@ -28,7 +29,7 @@ async def hop_to_pod() -> Hop:
     return hop
 
 
-@pytest.mark.parametrize(
+PROBES = pytest.mark.parametrize(
     ("fields", "status", "body"),
     [
         (("K-Network-Probe: probe", "K-Network-Hash: abc"), 200, b""),
@@ -43,6 +44,9 @@ async def hop_to_pod() -> Hop:
         (("K-Network-Probe: queue",), 400, b"unexpected probe header value: queue\n"),
     ],
 )
+
+
+@PROBES
 async def test_the_platform_answers_for_itself(
     fields: tuple[str, ...], status: int, body: bytes
 ) -> None:
@@ -99,3 +103,39 @@ async def test_headers_of_the_platform_reach_the_container_or_do_not() -> None:
     lines = hop.pods[0].take().decode().split("\r\n")
     assert set(through) <= set(lines)
     assert not set(not_through) & set(lines)
+
+
+@PROBES
+async def test_the_platform_answers_for_itself_over_http2(
+    fields: tuple[str, ...], status: int, body: bytes
+) -> None:
+    """The same answers, and the next stream is an ordinary request."""
+    hop = await hop_to_pod()
+    client = http2_client(hop.client())
+    pairs = [field.split(": ") for field in fields]
+    stream = client.request(*((name.lower(), value) for name, value in pairs))
+    client.read()
+    await settle()
+    client.read()
+    message = client.messages[stream]
+    assert (message.status, message.body, message.ended) == (status, body, True)
+    assert message.get("k-network-hash") == ("abc" if "K-Network-Hash: abc" in fields else "")
+    assert hop.pods == []
+    assert hop.of(Wake) == []
+    assert hop.close_second() == ()
+    client.request(("user-agent", "curl/8"), ("k-network-hash", "abc"))
+    await settle()
+    head = hop.pods[0].take()
+    assert head.startswith(b"GET / ")
+    assert b"k-network-hash" not in head
+
+
+async def test_a_probe_over_http2_may_ask_for_the_head_alone() -> None:
+    hop = await hop_to_pod()
+    client = http2_client(hop.client())
+    stream = client.request(("k-network-probe", "activator"), method="HEAD")
+    await settle()
+    client.read()
+    message = client.messages[stream]
+    assert (message.status, message.get("content-length"), message.body) == (200, "9", b"")
+    assert message.ended

@@ -4,7 +4,7 @@ import pytest
 
 from utsuwa.gateway.http1.errors import BadMessageError
 from utsuwa.gateway.http1.fields import CHUNKED, UNTIL_CLOSE
-from utsuwa.gateway.http1.response import parse, with_connection, without_chunks
+from utsuwa.gateway.http1.response import parse, with_field, without_chunks
 
 
 def head(*fields: str, line: str = "HTTP/1.1 200 OK") -> bytes:
@@ -91,7 +91,7 @@ def test_what_could_be_read_in_two_ways_is_not_passed_on(raw: bytes) -> None:
 
 
 def test_our_own_connection_field_is_added_last() -> None:
-    assert with_connection(head("X: y"), b"close") == head("X: y", "Connection: close")
+    assert with_field(head("X: y"), b"Connection", b"close") == head("X: y", "Connection: close")
 
 
 def test_chunks_are_hidden_from_those_who_do_not_know_them() -> None:

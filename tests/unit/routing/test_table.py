@@ -87,6 +87,13 @@ def test_a_revision_brings_its_limits_and_its_pods_in_a_stable_order() -> None:
     assert [endpoint.uid for endpoint in entry.endpoints] == ["a", "b"]
 
 
+def test_session_affinity_is_an_annotation_with_cloud_runs_name() -> None:
+    bound = revision()
+    bound["metadata"]["annotations"] = {"run.googleapis.com/sessionAffinity": "true"}
+    assert revision_entry(bound, []).session_affinity
+    assert not revision_entry(revision(), []).session_affinity
+
+
 def test_a_revision_that_cannot_start_says_why_only_while_nothing_is_ready() -> None:
     broken = revision()
     broken["status"] = {

@@ -14,7 +14,7 @@ from utsuwa.gateway.http1.chunked import ChunkedBody
 from utsuwa.gateway.http1.connection import ACTIVE, CLOSED, IDLE, TUNNEL, WAITING
 from utsuwa.gateway.http1.fields import CHUNKED, UNTIL_CLOSE
 from utsuwa.gateway.http1.incoming import Incoming
-from utsuwa.gateway.http1.response import ResponseHead, with_connection, without_chunks
+from utsuwa.gateway.http1.response import ResponseHead, with_field, without_chunks
 from utsuwa.gateway.http2.bridges import FromHttp1
 from utsuwa.gateway.http2.upstream import PodSession
 
@@ -80,10 +80,14 @@ class ClientConnection(Incoming):
                 out, length = without_chunks(out), UNTIL_CLOSE
         self._keep = keep = keep and length != UNTIL_CLOSE
         if not keep:
-            out = with_connection(out, b"close")
+            out = with_field(out, b"Connection", b"close")
         elif not mine.http11:
-            out = with_connection(out, b"keep-alive")
-        self._write(out)
+            out = with_field(out, b"Connection", b"keep-alive")
+        self._write(self._with_session(out))
+
+    def _with_session(self, out: bytes) -> bytes:
+        cookie = self.new_session() if self._revision.sticky else b""
+        return with_field(out, b"Set-Cookie", cookie) if cookie else out
 
     def response_body(self, data: bytes, chunks: ChunkedBody | None) -> bool:
         """More of the body."""
@@ -110,7 +114,7 @@ class ClientConnection(Incoming):
         """101: from now on bytes pass both ways, and what the client sent ahead goes first."""
         self._state = TUNNEL
         self._status = 101
-        self._write(head.out + rest)
+        self._write(self._with_session(head.out) + rest)
         ahead, self._buffer = self._buffer, b""
         if ahead and self.upstream is not None:
             self.upstream.transport.write(ahead)

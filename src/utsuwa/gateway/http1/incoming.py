@@ -25,9 +25,10 @@ from utsuwa.gateway.http1.fields import CHUNKED
 from utsuwa.gateway.http1.request import MAX_HEAD
 from utsuwa.gateway.http2.connection import take_over
 from utsuwa.gateway.http2.framing import PREFACE
+from utsuwa.gateway.sessions import in_head
 
 if TYPE_CHECKING:
-    from utsuwa.gateway.table import Host
+    from utsuwa.gateway.host import Host
 
 _REMEMBER = 2048
 """Longest head in bytes that is kept to be recognised when it comes again."""
@@ -153,6 +154,18 @@ class Incoming(Connection):
             body = self._replay[len(self.head.out) :]
             self._replay = request.with_fields(self.head.out, fields) + body
 
+    def bound_to(self) -> str:
+        """The pod that the client's cookie names, or ""."""
+        return in_head(self.head.out)
+
+    def look_at_answer(self) -> None:
+        """The answer must not pass unseen: it may need a cookie."""
+        self.plain = False
+
+    def _may_pass_unseen(self) -> bool:
+        sticky = self._state != IDLE and self._revision.sticky
+        return self.head.plain and self._keep and self._status == 0 and not sticky
+
     def _first_body(self, data: bytes, end: int) -> None:
         rest = data[end:] if end < len(data) else b""
         if self.head.length:
@@ -176,7 +189,7 @@ class Incoming(Connection):
             if end < len(data):
                 self._hold(data[end:])
                 data = data[:end]
-            self.plain = self.head.plain and self._keep and self._status == 0
+            self.plain = self._may_pass_unseen()
         if self._state == DISCARD:
             if end >= 0:
                 self.deadline = inf

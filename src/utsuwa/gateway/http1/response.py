@@ -93,9 +93,9 @@ def _frame(head: ResponseHead, length: int | None) -> None:
         head.length = length
 
 
-def with_connection(out: bytes, value: bytes) -> bytes:
-    """`out` with a Connection field of our own."""
-    return b"%bConnection: %b\r\n\r\n" % (out[:-2], value)
+def with_field(out: bytes, name: bytes, value: bytes) -> bytes:
+    """`out` with a field of our own."""
+    return b"%b%b: %b\r\n\r\n" % (out[:-2], name, value)
 
 
 def without_chunks(out: bytes) -> bytes:

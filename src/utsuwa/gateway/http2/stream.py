@@ -11,12 +11,14 @@ from utsuwa.gateway.accounting import CLIENT_LEFT
 from utsuwa.gateway.answers import unknown_host
 from utsuwa.gateway.entrance import Entrant
 from utsuwa.gateway.http1.errors import BadMessageError
+from utsuwa.gateway.http1.probes import Reply
 from utsuwa.gateway.http2 import translate
 from utsuwa.gateway.http2.answers import answer, grpc_trailers
 from utsuwa.gateway.http2.bridges import ToHttp1
 from utsuwa.gateway.http2.framing import INTERNAL_ERROR, PROTOCOL_ERROR
 from utsuwa.gateway.http2.session import Session, Stream
 from utsuwa.gateway.http2.translate import Field, Fields, StreamHead
+from utsuwa.gateway.sessions import in_cookie
 
 if TYPE_CHECKING:
     from utsuwa.gateway.http1.request import Peer
@@ -87,10 +89,18 @@ class ClientStream(Entrant, Stream):
         if host is None:
             self.reply(404, unknown_host(head.host))
             return
+        if head.probe is not None:
+            self._reply_probe(head.probe)
+            return
         if host.routes_by_tag:
             host = host.tagged(dict(head.fields).get(b"knative-serving-tag", b""))
         self._state = _WAITING
         self.enter(host, head.target)
+
+    def bound_to(self) -> str:
+        """The pod that the client's cookies name, or ""."""
+        found = (in_cookie(value) for name, value in self.head.fields if name == b"cookie")
+        return next((uid for uid in found if uid), "")
 
     def set_fields(self, fields: tuple[Field, ...]) -> None:
         """What the split sets on the request."""
@@ -199,6 +209,9 @@ class ClientStream(Entrant, Stream):
         """The answer begins."""
         self._status = status
         self._wrote()
+        cookie = self.new_session() if self._revision.sticky else b""
+        if cookie:
+            fields = [*fields, (b"set-cookie", cookie)]
         self.write_head([(b":status", b"%d" % status), *fields], end=end)
 
     def content(self, data: bytes, *, end: bool) -> None:
@@ -283,11 +296,27 @@ class ClientStream(Entrant, Stream):
         self._state = _DONE
         self._answer(status, text, grpc=self.head.grpc, head_only=self.head.head_only)
 
+    def _reply_probe(self, reply: Reply) -> None:
+        """Answer for the platform: the request is no application's, and in no books."""
+        status, body, name = reply
+        self._state = _DONE
+        if status != 200:
+            self._answer(status, body.decode("latin-1"), grpc=False, head_only=self.head.head_only)
+            return
+        fields = [(b":status", b"200"), (b"content-length", b"%d" % len(body))]
+        if name:
+            fields.append((b"k-network-hash", name))
+        if body:
+            fields.append((b"content-type", b"text/plain; charset=utf-8"))
+        self._send(fields, b"" if self.head.head_only else body)
+
     def _answer(self, status: int, text: str, *, grpc: bool, head_only: bool) -> None:
         fields, body = answer(status, text, grpc=grpc)
-        bare = head_only or not body
-        self.write_head(fields, end=bare)
-        if not bare:
+        self._send(fields, b"" if head_only else body)
+
+    def _send(self, fields: Fields, body: bytes) -> None:
+        self.write_head(fields, end=not body)
+        if body:
             self.write(body, end=True)
 
     def _end(self, status: int, *, ours: bool = False) -> None:

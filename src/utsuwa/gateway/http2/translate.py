@@ -12,6 +12,7 @@ from utsuwa.gateway.answers import reason
 from utsuwa.gateway.http1 import request
 from utsuwa.gateway.http1.errors import BadMessageError
 from utsuwa.gateway.http1.fields import CHUNKED
+from utsuwa.gateway.http1.probes import Reply, reply_to
 from utsuwa.gateway.http1.request import MAX_FIELDS, MAX_LINE, Peer, RequestHead
 from utsuwa.gateway.http1.response import ResponseHead
 
@@ -29,7 +30,7 @@ _HOP = frozenset({
 })  # fmt: skip
 _DROPPED = frozenset({
     b"knative-serving-revision", b"knative-serving-namespace", b"k-original-host",
-    b"proxy-authorization", b"proxy-authenticate", b"http2-settings", b"host",
+    b"proxy-authorization", b"proxy-authenticate", b"http2-settings", b"host", b"k-network-hash",
 })  # fmt: skip
 _REPEATABLE = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 _NO_CONTENT = frozenset({204, 304})
@@ -41,8 +42,8 @@ class StreamHead:
     """What a hop knows of a request that came as a header block. Not changed once made."""
 
     __slots__ = (
-        "authority", "fields", "grpc", "head_only", "host", "length", "method", "repeatable",
-        "target",
+        "authority", "fields", "grpc", "head_only", "host", "length", "method", "probe",
+        "repeatable", "target",
     )  # fmt: skip
 
     method: bytes
@@ -58,6 +59,8 @@ class StreamHead:
     """The method is idempotent (RFC 9110 §9.2.2)."""
     fields: Fields
     """The regular ones, without those that are not for the pod."""
+    probe: "Reply | None"
+    """What the platform answers, because it is asked (`spec/dataplane.md` §7.1)."""
 
 
 @lru_cache(2048)
@@ -102,11 +105,17 @@ def read_request(block: Iterable[Field]) -> StreamHead:
     if length is not None and (not length.isdigit() or len(length) > 18):
         raise BadMessageError(400, "content-length is not a number")
     head.length = None if length is None else int(length)
+    head.probe = None if _ASKING.isdisjoint(found) else reply_to(found)
     head.grpc = found.get(b"content-type", b"").startswith(b"application/grpc")
     return head
 
 
-_SPECIAL = _HOP | {b"host", b"content-length", b"te", b"expect", b"content-type"}
+_ASKING = frozenset({b"k-network-probe", b"k-kubelet-probe", b"user-agent"})
+_SPECIAL = (
+    _HOP
+    | _ASKING
+    | {b"host", b"content-length", b"te", b"expect", b"content-type", b"k-network-hash"}
+)
 
 
 def _special(name: bytes, value: bytes, found: dict[bytes, bytes]) -> None:
@@ -116,7 +125,8 @@ def _special(name: bytes, value: bytes, found: dict[bytes, bytes]) -> None:
         raise BadMessageError(400, f"the head has more than one {name.decode()} field")
     if name == b"expect" and value.lower() != b"100-continue":
         raise BadMessageError(417, "the only expectation known here is 100-continue")
-    found[name] = value
+    if name != b"user-agent" or value.startswith(b"kube-probe/"):
+        found[name] = value
 
 
 def _routing(head: StreamHead, pseudo: dict[bytes, bytes], found: dict[bytes, bytes]) -> None:
