@@ -33,6 +33,7 @@ from utsuwa.node.probes import Checks
 from utsuwa.node.records import Records
 from utsuwa.node.runtime import Runtime
 from utsuwa.node.status import ADDRESS
+from utsuwa.node.volumes import Tokens, Volumes
 from utsuwa.node.worker import Drains, PodWorker, Site
 
 _log = get_logger(__name__)
@@ -69,6 +70,7 @@ class NodeAgent:
         address: str = ADDRESS,
         checks: Checks | None = None,
         ports: Ports | None = None,
+        tokens: Tokens | None = None,
     ) -> None:
         self._cluster = cluster
         self._pods = informers.of(POD)
@@ -88,7 +90,10 @@ class NodeAgent:
             runtime=runtime,
             checks=checks if checks is not None else NetworkChecks(),
             logs=self._logs,
+            volumes=Volumes(cluster, tokens),
         )
+        self._volumes = services.volumes
+        self._informers = informers
         self._site = Site(services, self._records, drains, node_name)
         self._meter = Meter(clock)
         self._machine = MachineMeter(clock)
@@ -109,6 +114,7 @@ class NodeAgent:
         await self._register()
         report = await self._adopt()
         self._pods.on_change(self._changed)
+        self._volumes.follow(self._informers, tasks)
         if report.any:
             _log.info(
                 "pods found from before",
@@ -263,5 +269,6 @@ class NodeAgent:
         await worker.run()
         self._workers.pop(worker.uid, None)
         self._meter.forget(worker.uid)
+        self._volumes.forget(worker.uid)
         self._ended.add(worker.uid)  # until its object is gone from the informer, too
         self._ports.give_back(worker.port)

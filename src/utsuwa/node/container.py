@@ -29,6 +29,7 @@ from utsuwa.node.pods import limits_of, restarts
 from utsuwa.node.probes import Checks, Outcome, Probe, Prober, parse_probe
 from utsuwa.node.runtime import START_ERROR, Exit, Instance, Launch, LaunchError, Runtime
 from utsuwa.node.status import ContainerState, Terminated
+from utsuwa.node.volumes import Volumes
 
 _log = get_logger(__name__)
 
@@ -63,6 +64,7 @@ class Services:
     runtime: Runtime
     checks: Checks
     logs: PodLogs
+    volumes: Volumes
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,8 @@ class Container:
     async def run(self) -> None:
         """Live until it is over."""
         instance = adopted = self._instance
+        if adopted is not None:
+            await self._services.volumes.resume(self._home.pod, self._spec, self._home.scratch)
         while True:
             if instance is None:
                 instance = await self._start()
@@ -204,18 +208,12 @@ class Container:
 
     async def _launch(self) -> Launch:
         pod, container = self._home.pod, self._with_port()
-        if container.get("volumeMounts"):
-            raise _NotNowError(
-                "CreateContainerConfigError",
-                f"container {self.state.name}: volumeMounts are not supported by the process "
-                "runtime yet: pass configuration through env and envFrom",
-                "CreateContainerConfigError",
-            )
         bundle = await self._bundle()
         try:
             variables = {**bundle.env, **self._base_environment()}
             declared = environment_of(pod, container, await self._sources())
             limits = limits_of(container)
+            mounts = await self._services.volumes.mounts(pod, container, self._home.scratch)
         except (ConfigError, ValueError) as error:
             reason = "CreateContainerConfigError"
             raise _NotNowError(reason, str(error), reason) from error
@@ -232,6 +230,7 @@ class Container:
             limits=limits,
             user=_security(pod, container, "runAsUser"),
             group=_security(pod, container, "runAsGroup"),
+            mounts=mounts,
         )
 
     def _with_port(self) -> Document:

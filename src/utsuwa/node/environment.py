@@ -104,7 +104,7 @@ def _one_of(pod: Document, container: Document, found: Document, sources: Source
         if reference := found.get(member):
             return _key_of(kind, reference, sources)
     if path := dig(found, "fieldRef", "fieldPath"):
-        return _field(pod, path)
+        return field_of(pod, path)
     if resource := dig(found, "resourceFieldRef", "resource"):
         kind_of, _, name = resource.partition(".")
         return str(dig(container, "resources", kind_of, name, default="0"))
@@ -130,7 +130,8 @@ def _key_of(kind: Kind, reference: Document, sources: Sources) -> str | None:
 _FIELD = re.compile(r"^metadata\.(labels|annotations)\['([^']+)'\]$")
 
 
-def _field(pod: Document, path: str) -> str:
+def field_of(pod: Document, path: str) -> str:
+    """The value of a `fieldPath` of the Pod, "" where it has none."""
     if match := _FIELD.match(path):
         return str(dig(pod, "metadata", match.group(1), match.group(2), default=""))
     return str(dig(pod, *path.split("."), default=""))

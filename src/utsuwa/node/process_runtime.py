@@ -36,6 +36,10 @@ EXIT_RECORD_PATIENCE = 1.0
 KILL_PATIENCE = 5.0
 """Seconds after which something that survives SIGKILL is reported (it sleeps in the kernel)."""
 _OUTPUT_LIMIT = 4096
+_NO_MOUNTS = (
+    "volumes cannot be mounted: that takes the right to mount; run `utsuwa up` as root, or pass "
+    "configuration through env and envFrom"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +95,14 @@ class ProcessRuntime:
         if self._views is None:
             self._views = view.is_possible(launch.scratch.parent)
         if not self._views:
+            if launch.mounts:
+                raise LaunchError(_NO_MOUNTS)
             return spawn(launch)
         layer = launch.scratch / launch.log.stem
-        return view.with_layer(launch.tree, layer, lambda: spawn(launch))
+        try:
+            return view.with_layer(launch.tree, layer, lambda: spawn(launch), launch.mounts)
+        except OSError as error:
+            raise LaunchError(f"volumes cannot be mounted: {error.strerror}") from error
 
     def _fence(self, launch: Launch, pid: int) -> Fence:
         # Reading the start time waits for the exec to be over (1 ms): not on the loop either.

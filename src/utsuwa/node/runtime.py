@@ -31,6 +31,15 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Mount:
+    """A file or directory that a container sees at `target`, an absolute path."""
+
+    source: Path
+    target: Path
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Launch:
     """One life of one container, completely spelled out."""
 
@@ -51,6 +60,7 @@ class Launch:
     limits: Limits = field(default_factory=Limits)
     user: int | None = None
     group: int | None = None
+    mounts: tuple[Mount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,160 @@
+"""The volumes of this node's Pods: made when a container starts, and kept in step with the
+ConfigMaps and Secrets that they show for as long as the Pod lives.
+
+A volume is a directory below the Pod's scratch directory, shared by its containers; where a
+container sees it is the runtime's business (:class:`utsuwa.node.runtime.Mount`).
+"""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from utsuwa.cluster.errors import NotFoundError
+from utsuwa.cluster.informer import Informers, key_of
+from utsuwa.cluster.port import Cluster, Key
+from utsuwa.kit.documents import Document, dig
+from utsuwa.kit.log import get_logger
+from utsuwa.kit.tasks import TaskSet
+from utsuwa.model.kinds import CONFIG_MAP, SECRET, Kind
+from utsuwa.node import volume_files
+from utsuwa.node.environment import ConfigError, Source
+from utsuwa.node.runtime import Mount
+from utsuwa.node.volume_content import Token, content_of, is_writable, volume_sources
+
+_log = get_logger(__name__)
+
+
+class Tokens(Protocol):
+    """Who issues ServiceAccount tokens."""
+
+    def token_of(self, pod: Document) -> Token:
+        """What makes tokens for the ServiceAccount of `pod`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A volume that shows objects, and where."""
+
+    pod: Document
+    volume: Document
+    directory: Path
+
+
+class Volumes:
+    """Makes volumes, and follows what they show.
+
+    Mutable state: `_shown`, by uid of the Pod and name of the volume; changed on the loop alone.
+    """
+
+    def __init__(self, cluster: Cluster, tokens: Tokens | None = None) -> None:
+        self._cluster = cluster
+        self._tokens = tokens
+        self._shown: dict[tuple[str, str], _Shown] = {}
+        self._tasks: TaskSet | None = None
+
+    def __repr__(self) -> str:
+        return f"<Volumes: {len(self._shown)} that show objects>"
+
+    def follow(self, informers: Informers, tasks: TaskSet) -> None:
+        """Write volumes anew when what they show changes."""
+        self._tasks = tasks
+        informers.of(CONFIG_MAP).on_change(lambda old, new: self._changed(CONFIG_MAP, new or old))
+        informers.of(SECRET).on_change(lambda old, new: self._changed(SECRET, new or old))
+
+    def forget(self, uid: str) -> None:
+        """The Pod is gone."""
+        for key in [key for key in self._shown if key[0] == uid]:
+            del self._shown[key]
+
+    async def mounts(self, pod: Document, container: Document, scratch: Path) -> tuple[Mount, ...]:
+        """Make what `container` mounts, below `scratch`; shallow paths first.
+
+        Raises:
+            ConfigError: an object that is not optional is missing, or a volume is of a kind that
+                is not known here.
+        """
+        volumes = {volume["name"]: volume for volume in dig(pod, "spec", "volumes", default=())}
+        found = []
+        for mount in container.get("volumeMounts") or ():
+            volume = volumes.get(mount["name"])
+            if volume is None:
+                raise ConfigError(
+                    f"volumeMounts of {container['name']}: expected one of the volumes "
+                    f"{', '.join(volumes) or '(none)'}, found {mount['name']}"
+                )
+            directory = await self._make(pod, volume, scratch / "volumes" / mount["name"])
+            writable = is_writable(volume) and not mount.get("readOnly")
+            source = _inside(directory, mount.get("subPath") or "", writable=writable)
+            found.append(Mount(source, Path(mount["mountPath"]), read_only=not writable))
+        return tuple(sorted(found, key=lambda mount: len(mount.target.parts)))
+
+    async def resume(self, pod: Document, container: Document, scratch: Path) -> None:
+        """Follow the volumes of a container that was found running."""
+        try:
+            await self.mounts(pod, container, scratch)
+        except (ConfigError, OSError) as error:
+            # As in Kubernetes: what is shown stays, for the container runs with it.
+            _log.warning("volumes keep their old content", pod=key_of(pod), reason=error)
+
+    async def _make(self, pod: Document, volume: Document, directory: Path) -> Path:
+        if is_writable(volume):
+            volume_files.empty(directory)
+            return directory
+        shown = _Shown(pod, volume, directory)
+        await self._fill(shown)
+        self._shown[pod["metadata"]["uid"], volume["name"]] = shown
+        return directory
+
+    async def _fill(self, shown: _Shown) -> None:
+        pod, volume = shown.pod, shown.volume
+        namespace = pod["metadata"]["namespace"]
+        sources = {
+            source: await self._object(source.kind, Key(namespace, source.name))
+            for source in volume_sources(volume)
+        }
+        token = None if self._tokens is None else self._tokens.token_of(pod)
+        content = content_of(volume, pod, sources, token)
+        await asyncio.to_thread(volume_files.fill, shown.directory, content)
+
+    async def _object(self, kind: Kind, key: Key) -> Document | None:
+        try:
+            return await self._cluster.get(kind, key)
+        except NotFoundError:
+            return None
+
+    # --- following ------------------------------------------------------------------------------
+
+    def _changed(self, kind: Kind, document: Document | None) -> None:
+        assert document is not None, "a change has an old form or a new one"
+        key = key_of(document)
+        for (uid, name), shown in self._shown.items():
+            if shown.pod["metadata"]["namespace"] != key.namespace or self._tasks is None:
+                continue
+            if Source(kind, key.name) in volume_sources(shown.volume):
+                self._tasks.start(self._refill(uid, name), name=f"volume {name} of {uid}")
+
+    async def _refill(self, uid: str, name: str) -> None:
+        shown = self._shown.get((uid, name))
+        if shown is None or not shown.directory.parent.is_dir():
+            return
+        try:
+            await self._fill(shown)
+        except (ConfigError, OSError) as error:
+            pod = key_of(shown.pod)
+            _log.warning("volume keeps its old content", pod=pod, volume=name, reason=error)
+
+
+def _inside(directory: Path, path: str, *, writable: bool) -> Path:
+    """What `subPath` names: a file or directory of the volume, links followed."""
+    if not path:
+        return directory
+    found = (directory / path).resolve()
+    if directory.resolve() not in found.parents:
+        raise ConfigError(f"subPath {path}: expected a path inside the volume")
+    if not found.exists():
+        if not writable:
+            raise ConfigError(f"subPath {path}: the volume {directory.name} has no such file")
+        volume_files.empty(found)
+    return found
