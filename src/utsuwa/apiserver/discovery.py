@@ -22,8 +22,17 @@ _SUB_VERBS = {
     "log": ["get"],
     "finalize": ["update"],
     "decisions": ["get"],
+    "attach": ["create", "get"],
+    "exec": ["create", "get"],
+    "portforward": ["create", "get"],
 }
-_SCALE_KIND = {"group": "autoscaling", "version": "v1", "kind": "Scale"}
+_SUB_KINDS = {
+    "scale": {"group": "autoscaling", "version": "v1", "kind": "Scale"},
+    "attach": {"group": "", "version": "v1", "kind": "PodAttachOptions"},
+    "exec": {"group": "", "version": "v1", "kind": "PodExecOptions"},
+    "portforward": {"group": "", "version": "v1", "kind": "PodPortForwardOptions"},
+}
+"""What a sub-resource takes and gives, where it is not the object."""
 
 KUBERNETES = "v1.32.0"
 """The release of Kubernetes whose API this is."""
@@ -159,8 +168,8 @@ def _classic(kind: Kind) -> list[Document]:
             "kind": kind.name,
             "verbs": _SUB_VERBS[sub],
         }
-        if sub == "scale":
-            inner |= _SCALE_KIND
+        if told := _SUB_KINDS.get(sub):
+            inner |= {key: value for key, value in told.items() if key == "kind" or told["group"]}
         entries.append(inner)
     return entries
 
@@ -189,7 +198,7 @@ def _aggregated(kind: Kind) -> Document:
     subresources: list[dict[str, Any]] = [
         {
             "subresource": sub,
-            "responseKind": _SCALE_KIND if sub == "scale" else own,
+            "responseKind": _SUB_KINDS.get(sub, own),
             "verbs": _SUB_VERBS[sub],
         }
         for sub in served_subresources(kind)

@@ -122,7 +122,7 @@ class Logs:
             except ValueError as error:
                 raise bad_request(f"sinceTime: expected an RFC 3339 time: {error}") from error
         return _Wish(
-            _container(pod, call.query.get("container", "")),
+            container_of(pod, call.query.get("container", "")),
             call.flag("follow"),
             call.flag("previous"),
             call.flag("timestamps"),
@@ -174,7 +174,8 @@ class _Writer:
             await self._response.write(data)
 
 
-def _container(pod: Document, asked: str) -> str:
+def container_of(pod: Document, asked: str) -> str:
+    """The container that is meant, by its name or by default. Raises BadRequestError."""
     names = [
         str(container.get("name"))
         for member in ("containers", "initContainers")

@@ -7,13 +7,16 @@
 from dataclasses import dataclass
 
 from utsuwa.cluster.port import Key
-from utsuwa.model.kinds import KINDS, MEASURED_KINDS, NAMESPACE, POD_AUTOSCALER, Kind
+from utsuwa.model.kinds import KINDS, MEASURED_KINDS, NAMESPACE, POD, POD_AUTOSCALER, Kind
 
 _BY_PATH: dict[tuple[str, str], Kind] = {
     (kind.api_version, kind.plural): kind for kind in (*KINDS, *MEASURED_KINDS)
 }
+STREAMED = ("attach", "exec", "portforward")
+"""Sub-resources of a Pod that are streams."""
 _SERVED_HERE: dict[Kind, tuple[str, ...]] = {
     NAMESPACE: ("finalize",),
+    POD: STREAMED,
     POD_AUTOSCALER: ("decisions",),
 }
 """Sub-resources that are no part of the stored object."""
@@ -69,5 +72,6 @@ def _resolve(api_version: str, rest: list[str]) -> Target | None:
 
 
 def served_subresources(kind: Kind) -> tuple[str, ...]:
-    """The sub-resources of a kind; Namespaces also have `finalize`, PodAutoscalers `decisions`."""
+    """The sub-resources of a kind; Namespaces also have `finalize`, PodAutoscalers `decisions`,
+    Pods their streams."""
     return (*kind.subresources, *_SERVED_HERE.get(kind, ()))

@@ -1,5 +1,6 @@
 """What the API server asks of the rest: a cluster it can patch atomically, logs, and rights."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,67 @@ class LogSource(Protocol):
     def path(self, pod: Document, container: str, previous: bool) -> Path | None:
         """The file that holds the output of `container` (of its life before the current one when
         `previous`); None when it never ran."""
+        ...
+
+
+class Caller(Protocol):
+    """Whoever called a command: what he types, and where he wants its output."""
+
+    @property
+    def tty(self) -> bool:
+        """Whether he wants a terminal."""
+        ...
+
+    @property
+    def stdin(self) -> bool:
+        """Whether he is going to type anything."""
+        ...
+
+    async def read(self) -> bytes:
+        """What he types next; b"" once he has ended."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Give him output; waits while he is slow."""
+        ...
+
+    async def write_error(self, data: bytes) -> None:
+        """Give him what came on standard error."""
+        ...
+
+    async def resized(self) -> tuple[int, int]:
+        """The next size of his window: columns and rows."""
+        ...
+
+
+class NotRunningError(Exception):
+    """The container has no process now; the message says so."""
+
+
+class Containers(Protocol):
+    """Who lets people get at running containers."""
+
+    def runs(self, pod: Document, container: str) -> bool:
+        """Whether `container` has a process now."""
+        ...
+
+    async def execute(
+        self, pod: Document, container: str, command: tuple[str, ...], caller: Caller
+    ) -> int:
+        """Run `command` beside `container` for `caller`; its exit code. Cancelled, it hangs up.
+        Raises NotRunningError."""
+        ...
+
+    async def attach(self, pod: Document, container: str, caller: Caller) -> None:
+        """Connect `caller` with the process of `container` until it ends. Raises
+        NotRunningError."""
+        ...
+
+    async def connect(
+        self, pod: Document, port: int
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to what listens on `port` in the Pod. Raises OSError, whose text says why
+        not."""
         ...
 
 

@@ -19,12 +19,14 @@ from utsuwa.apiserver.calls import Call, Outcome
 from utsuwa.apiserver.logs import Logs
 from utsuwa.apiserver.measured import SOURCES, Measured, NothingKnown
 from utsuwa.apiserver.negotiation import Form, discovery_type, wanted
+from utsuwa.apiserver.paths import STREAMED
 from utsuwa.apiserver.paths import parse as parse_path
 from utsuwa.apiserver.ports import (
     Admission,
     Attributes,
     Authorizer,
     Backend,
+    Containers,
     DecisionSource,
     LogSource,
     UsageSource,
@@ -37,6 +39,7 @@ from utsuwa.apiserver.status import (
     TooLargeError,
     failure,
 )
+from utsuwa.apiserver.streams.serve import NoContainers, Streams
 from utsuwa.apiserver.watch import Watches
 from utsuwa.apiserver.writes import Writes
 from utsuwa.cluster.errors import ApiError, NotFoundError
@@ -55,7 +58,7 @@ _REVIEWS = {f"/apis/{group}/v1/{plural}": name for group, plural, name in discov
 _VERBS = {
     "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete",
 }  # fmt: skip
-_READ_ONLY = frozenset({"log", "decisions"})
+_READ_ONLY = frozenset({"log", "decisions", *STREAMED})
 """Sub-resources that nobody writes."""
 
 _Answer = Callable[[Call], Awaitable[Outcome]]
@@ -79,6 +82,7 @@ class ApiServer:
         authorizer: Authorizer | None = None,
         usage: UsageSource | None = None,
         decisions: DecisionSource | None = None,
+        containers: Containers | None = None,
     ) -> None:
         reads = Reads(cluster, clock)
         writes = Writes(cluster, reads, admission, clock)
@@ -92,6 +96,7 @@ class ApiServer:
             cluster, reads, clock,
             usage=usage or NothingKnown(), decisions=decisions or NothingKnown(),
         )  # fmt: skip
+        self._streams = Streams(cluster, containers or NoContainers())
         self._tasks = TaskSet()
         self._writers: dict[str, _Answer] = {
             "create": writes.create,
@@ -123,9 +128,10 @@ class ApiServer:
         self._runner = runner
 
     async def close(self) -> None:
-        """Take no more connections, end watches and logs cleanly, then cut what is left."""
+        """Take no more connections, end watches, logs and streams cleanly, then cut what is left."""
         self._watches.close()
         self._logs.close()
+        self._streams.close()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -194,6 +200,8 @@ class ApiServer:
             return await self._watches.serve(call, request)
         if target.subresource == "log":
             return await self._logs.serve(call, request)
+        if target.subresource in STREAMED:
+            return await self._streams.serve(call, request)
         if verb in {"list", "get"}:
             return _outcome(await self._read(verb, call))
         # A write that has begun is finished, even if its client goes away meanwhile.
@@ -247,7 +255,7 @@ def _verb(call: Call, method: str) -> str:
     verb = "" if measured else _VERBS.get(method, "")
     sub = call.target.subresource
     takes = {
-        "create": not named,
+        "create": not named or sub in STREAMED,
         "update": named and sub not in _READ_ONLY,
         "patch": named and sub not in {*_READ_ONLY, "finalize"},
         "delete": not sub,

@@ -8,6 +8,7 @@ from utsuwa import __version__
 from utsuwa.apiserver import ApiServer, Authority, write_kubeconfig
 from utsuwa.app.admission import admission
 from utsuwa.app.bootstrap import Addresses, bootstrap
+from utsuwa.app.containers import Containers
 from utsuwa.app.options import ControlOptions, Layout
 from utsuwa.cluster.embedded import Embedded
 from utsuwa.cluster.informer import Informers
@@ -99,6 +100,7 @@ class ControlPlane:
             version=__version__,
             usage=self._node,
             decisions=Decisions(self._scaler, self._horizontal),
+            containers=Containers(self._node.access),
         )
 
     def __repr__(self) -> str:

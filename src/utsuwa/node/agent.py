@@ -21,6 +21,7 @@ from utsuwa.kit.log import get_logger
 from utsuwa.kit.tasks import TaskSet
 from utsuwa.model.kinds import NODE, POD
 from utsuwa.model.usage import PodUse
+from utsuwa.node.access import Access
 from utsuwa.node.adoption import Adoption, AdoptionReport, plan_adoption
 from utsuwa.node.checks import NetworkChecks
 from utsuwa.node.container import Images, Services
@@ -31,7 +32,7 @@ from utsuwa.node.pods import host_port
 from utsuwa.node.ports import NoPortError, Ports
 from utsuwa.node.probes import Checks
 from utsuwa.node.records import Records
-from utsuwa.node.runtime import Runtime
+from utsuwa.node.runtime import Instance, Runtime
 from utsuwa.node.status import ADDRESS
 from utsuwa.node.volumes import Tokens, Volumes
 from utsuwa.node.worker import Drains, PodWorker, Site
@@ -99,6 +100,8 @@ class NodeAgent:
         self._machine = MachineMeter(clock)
         self._workers: dict[str, PodWorker] = {}
         self._ended: set[str] = set()
+        self.access = Access(self, self._logs, clock)
+        """For `kubectl exec`, `attach` and `port-forward`."""
         self._tasks: TaskSet | None = None
         self._stopping = False
 
@@ -142,6 +145,12 @@ class NodeAgent:
         """The file with the output of `container`: of its present life, or (`previous`) of the
         one before. None where there was none."""
         return self._logs.path(pod, container, previous=previous)
+
+    def instance(self, uid: str, container: str) -> Instance | None:
+        """The process of a container of the Pod `uid`, while it runs."""
+        worker = self._workers.get(uid)
+        found = None if worker is None else worker.instance(container)
+        return found if found is not None and found.alive else None
 
     # --- what is used -----------------------------------------------------------------------------
 

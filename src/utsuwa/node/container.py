@@ -123,6 +123,11 @@ class Container:
         """Whether it has a process now."""
         return self._instance is not None
 
+    @property
+    def instance(self) -> Instance | None:
+        """Its present process."""
+        return self._instance
+
     def reading(self) -> Reading | None:
         """What its present process has used; None without one, or where that cannot be told."""
         used = None if self._instance is None else self._instance.consumption()

@@ -23,10 +23,10 @@ from utsuwa import __version__
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import Document
 from utsuwa.kit.log import get_logger
-from utsuwa.node import procfs, view
+from utsuwa.node import commands, procfs, view
 from utsuwa.node.cgroups import Cgroups, Group
 from utsuwa.node.consumption import Sessions, of_container
-from utsuwa.node.runtime import UNKNOWN_EXIT, Consumption, Exit, Instance, Launch, LaunchError
+from utsuwa.node.runtime import UNKNOWN_EXIT, Caller, Consumption, Exit, Instance, Launch
 from utsuwa.node.spawn import spawn
 
 _log = get_logger(__name__)
@@ -155,6 +155,10 @@ class ProcessRuntime:
         return True
 
     # --- for the instances ----------------------------------------------------------------------
+
+    def join(self, group: Group, pid: int) -> None:
+        """Put one more process behind a fence."""
+        self._movers.submit(group.add, pid)
 
     @property
     def clock(self) -> Clock:
@@ -330,10 +334,7 @@ class ProcessInstance:
     async def execute(self, command: tuple[str, ...], seconds: float) -> tuple[int, str]:
         """Run `command` in the environment and directory of the process."""
         with tempfile.TemporaryFile() as output:
-            child = self._execute(command, output.fileno())
-            fence: Future[Fence] = Future()
-            fence.set_result(Fence(Group(), 0))
-            inner = ProcessInstance(self._runtime, child.pid, (self._uid, ""), fence, child)
+            inner = self._beside(commands.execute(self._pid, command, output.fileno()))
             try:
                 async with asyncio.timeout(seconds):
                     ended = await inner.wait()
@@ -343,24 +344,26 @@ class ProcessInstance:
             output.seek(max(0, size - _OUTPUT_LIMIT))
             return ended.code, output.read().decode(errors="replace")
 
-    def _execute(self, command: tuple[str, ...], output: int) -> subprocess.Popen[bytes]:
-        try:
-            with open(f"/proc/{self._pid}/environ", "rb") as file:
-                pairs = (item.partition(b"=") for item in file.read().split(b"\0") if item)
-                environment = {name: value for name, _, value in pairs}
-            directory = os.readlink(f"/proc/{self._pid}/cwd")
+    async def converse(self, command: tuple[str, ...], caller: Caller) -> int:
+        """Run `command` for `caller` beside the process, within its limits."""
 
-            def start() -> subprocess.Popen[bytes]:
-                return subprocess.Popen(
-                    command,
-                    cwd=directory,
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    start_new_session=True,
-                )
+        def begun(child: subprocess.Popen[bytes]) -> ProcessInstance:
+            if self._fence.done():
+                self._runtime.join(self._fence.result().group, child.pid)
+            return self._beside(child)
 
-            return view.with_view_of(self._pid, start)
-        except OSError as error:
-            raise LaunchError(f"cannot run {command[0]}: {error.strerror}") from error
+        return await commands.converse(self._pid, command, caller, begun)
+
+    def _beside(self, child: subprocess.Popen[bytes]) -> "ProcessInstance":
+        fence: Future[Fence] = Future()
+        fence.set_result(Fence(Group(), 0))
+        return ProcessInstance(self._runtime, child.pid, (self._uid, ""), fence, child)
+
+    async def listening(self) -> frozenset[int]:
+        """The TCP ports on which the process, or what it has started, listens."""
+        fence = await asyncio.wrap_future(self._fence)
+        return await asyncio.to_thread(self._listening, fence)
+
+    def _listening(self, fence: Fence) -> frozenset[int]:
+        pids = fence.group.pids() or procfs.belonging(self._pid, self._mark, fence.start)
+        return procfs.listening(pids)

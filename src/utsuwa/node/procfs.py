@@ -1,7 +1,7 @@
 """Processes as the kernel knows them. A pid alone is no identity: with its start time it is."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 POD_VARIABLE = "UTSUWA_POD"
@@ -112,3 +112,37 @@ def _environment(pid: str) -> list[bytes]:
             return file.read().split(b"\0")
     except OSError:
         return []
+
+
+_LISTENS = "0A"
+
+
+def listening(pids: Iterable[int]) -> frozenset[int]:
+    """The TCP ports on which any of these processes listens."""
+    ports = {f"socket:[{inode}]": port for inode, port in _listeners()}
+    return frozenset(ports[name] for pid in pids for name in _open_files(pid) if name in ports)
+
+
+def _listeners() -> Iterator[tuple[str, int]]:
+    """Inode and port of each listening TCP socket of the machine."""
+    for name in ("tcp", "tcp6"):
+        try:
+            with open(f"/proc/net/{name}", encoding="ascii") as file:
+                rows = [line.split() for line in file][1:]
+        except OSError:
+            continue
+        for row in rows:
+            if row[3] == _LISTENS:
+                yield row[9], int(row[1].rpartition(":")[2], 16)
+
+
+def _open_files(pid: int) -> Iterator[str]:
+    try:
+        names = os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return
+    for name in names:
+        try:
+            yield os.readlink(f"/proc/{pid}/fd/{name}")
+        except OSError:
+            continue

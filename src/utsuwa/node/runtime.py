@@ -91,6 +91,36 @@ class Consumption:
     """Bytes at this moment."""
 
 
+class Caller(Protocol):
+    """Whoever called a command: what he types, and where he wants its output."""
+
+    @property
+    def tty(self) -> bool:
+        """Whether he wants a terminal."""
+        ...
+
+    @property
+    def stdin(self) -> bool:
+        """Whether he is going to type anything."""
+        ...
+
+    async def read(self) -> bytes:
+        """What he types next; b"" once he has ended."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Give him output; waits while he is slow."""
+        ...
+
+    async def write_error(self, data: bytes) -> None:
+        """Give him what came on standard error."""
+        ...
+
+    async def resized(self) -> tuple[int, int]:
+        """The next size of his window: columns and rows."""
+        ...
+
+
 class Instance(Protocol):
     """A container that runs, or ran."""
 
@@ -123,6 +153,15 @@ class Instance(Protocol):
     async def execute(self, command: tuple[str, ...], seconds: float) -> tuple[int, str]:
         """Run `command` beside it, as `kubectl exec` and exec probes do: exit code and output
         (the last 4 KiB). Raises TimeoutError after `seconds`, LaunchError if it cannot start."""
+        ...
+
+    async def converse(self, command: tuple[str, ...], caller: Caller) -> int:
+        """Run `command` beside it for `caller`; its exit code. One that cannot be started ends
+        with 126 or 127. Cancelled, it hangs up. Raises LaunchError if the container is gone."""
+        ...
+
+    async def listening(self) -> frozenset[int]:
+        """The TCP ports on which its processes listen."""
         ...
 
 

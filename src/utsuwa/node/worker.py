@@ -138,6 +138,11 @@ class PodWorker:
         found = {container.state.name: container.reading() for container in self._containers}
         return {name: reading for name, reading in found.items() if reading is not None}
 
+    def instance(self, container: str) -> Instance | None:
+        """The present process of a container."""
+        found = (one.instance for one in self._containers if one.state.name == container)
+        return next(found, None)
+
     # --- life -------------------------------------------------------------------------------------
 
     async def run(self) -> None:

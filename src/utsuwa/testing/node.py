@@ -11,7 +11,7 @@ from utsuwa.model.images import ImageNotFoundError
 from utsuwa.model.kinds import POD
 from utsuwa.node.images import Bundle
 from utsuwa.node.probes import Probe
-from utsuwa.node.runtime import Consumption, Exit, Instance, Launch, LaunchError
+from utsuwa.node.runtime import Caller, Consumption, Exit, Instance, Launch, LaunchError
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -29,6 +29,7 @@ class FakeInstance:
         self.commands: list[tuple[str, ...]] = []
         self.execute_result: tuple[int, str] = (0, "")
         self.used: Consumption | None = None
+        self.ports: frozenset[int] = frozenset()
 
     def __repr__(self) -> str:
         state = f"ended {self._gone.result()}" if self._gone.done() else "running"
@@ -82,6 +83,17 @@ class FakeInstance:
         """Answer :attr:`execute_result`."""
         self.commands.append(command)
         return self.execute_result
+
+    async def converse(self, command: tuple[str, ...], caller: Caller) -> int:
+        """Give the caller :attr:`execute_result`."""
+        self.commands.append(command)
+        code, output = self.execute_result
+        await caller.write(output.encode())
+        return code
+
+    async def listening(self) -> frozenset[int]:
+        """:attr:`ports`."""
+        return self.ports
 
 
 class FakeRuntime:

@@ -1,0 +1,122 @@
+"""How people get at a running container: a command beside it, its output, its ports."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from typing import Protocol
+
+from utsuwa.kit.clock import Clock
+from utsuwa.kit.documents import Document, dig
+from utsuwa.node.logs import PodLogs
+from utsuwa.node.runtime import Caller, Instance, LaunchError
+from utsuwa.node.status import ADDRESS
+
+LOOK = 0.05
+"""Seconds between two looks at the output of an attached container."""
+_CHUNK = 64 * 1024
+_IPV6_LOOPBACK = "::1"
+
+
+class Instances(Protocol):
+    """Who knows what runs."""
+
+    def instance(self, uid: str, container: str) -> Instance | None:
+        """The process of a container of the Pod `uid`, while it runs."""
+        ...
+
+
+class Access:
+    """For whoever lets people in; asks nobody whether they may."""
+
+    def __init__(self, instances: Instances, logs: PodLogs, clock: Clock) -> None:
+        self._instances = instances
+        self._logs = logs
+        self._clock = clock
+
+    def __repr__(self) -> str:
+        return f"<Access to {self._instances!r}>"
+
+    def runs(self, pod: Document, container: str) -> bool:
+        """Whether `container` has a process now."""
+        return self._instances.instance(pod["metadata"]["uid"], container) is not None
+
+    async def execute(
+        self, pod: Document, container: str, command: tuple[str, ...], caller: Caller
+    ) -> int:
+        """Run `command` beside `container` for `caller`; its exit code.
+
+        Raises:
+            LaunchError: the container does not run.
+        """
+        return await self._instance(pod, container).converse(command, caller)
+
+    async def attach(self, pod: Document, container: str, caller: Caller) -> None:
+        """Give `caller` what `container` writes from now on, until its process ends. Both
+        outputs come as one: they go to one file.
+
+        Raises:
+            LaunchError: the container does not run.
+        """
+        instance = self._instance(pod, container)
+        path = self._logs.path(pod, container, previous=False)
+        if path is None:
+            raise LaunchError(f"container {container} has no output yet")
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            last = False
+            while True:
+                while data := file.read(_CHUNK):
+                    await caller.write(data)
+                if last:
+                    return
+                last = not instance.alive
+                if not last:
+                    await self._clock.sleep(LOOK)
+
+    async def connect(
+        self, pod: Document, port: int
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to what listens on `port` in the Pod: on the port of that number that the
+        Pod declares, wherever it really is, or on one that its processes opened. Ports of others
+        are out of reach, though all share the loopback address.
+
+        Raises:
+            ConnectionRefusedError: nothing of the Pod listens there.
+        """
+        real = _declared(pod).get(port, port)
+        if real not in await self._listening(pod):
+            raise ConnectionRefusedError(
+                f"nothing in the pod listens on port {port}: connection refused"
+            )
+        try:
+            return await asyncio.open_connection(ADDRESS, real)
+        except ConnectionRefusedError:
+            return await asyncio.open_connection(_IPV6_LOOPBACK, real)
+
+    async def _listening(self, pod: Document) -> frozenset[int]:
+        found: frozenset[int] = frozenset()
+        for container in dig(pod, "spec", "containers", default=[]):
+            instance = self._instances.instance(pod["metadata"]["uid"], container["name"])
+            if instance is not None:
+                found |= await instance.listening()
+        return found
+
+    def _instance(self, pod: Document, container: str) -> Instance:
+        found = self._instances.instance(pod["metadata"]["uid"], container)
+        if found is None:
+            name = pod["metadata"]["name"]
+            raise LaunchError(f"container {container} of pod {name} does not run")
+        return found
+
+
+def _declared(pod: Document) -> dict[int, int]:
+    """Each port that the Pod declares, and the one that it was given instead."""
+    return {
+        int(port["containerPort"]): int(port.get("hostPort") or port["containerPort"])
+        for port in _ports(pod)
+    }
+
+
+def _ports(pod: Document) -> Iterator[Document]:
+    for container in dig(pod, "spec", "containers", default=[]):
+        yield from container.get("ports") or ()
