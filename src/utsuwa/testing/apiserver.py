@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 
 from utsuwa.apiserver.pki import Authority, write_kubeconfig
-from utsuwa.apiserver.ports import Admission, Review
+from utsuwa.apiserver.ports import Admission, Containers, Review
 from utsuwa.apiserver.server import ApiServer
 from utsuwa.cluster.embedded import Embedded
 from utsuwa.cluster.port import Key
@@ -90,6 +90,7 @@ async def serving(
     clock: Clock | None = None,
     admission: Admission = admit_everything,
     address: tuple[str, int] = ("127.0.0.1", 0),
+    containers: Containers | None = None,
 ) -> AsyncIterator[Serving]:
     """Serve a cluster in memory on `address`; certificates and kubeconfig go to `directory`."""
     used = clock or SystemClock()
@@ -114,6 +115,7 @@ async def serving(
             version="test",
             usage=told,
             decisions=told,
+            containers=containers,
         )
         await server.serve([listening], authority.server_context([address[0]]))
         async with aiohttp.ClientSession(

@@ -52,9 +52,9 @@ class Kubectl:
         return ran
 
     @asynccontextmanager
-    async def running(self, *arguments: str) -> AsyncIterator["Running"]:
+    async def running(self, *arguments: str, **environment: str) -> AsyncIterator["Running"]:
         """Run in the background, killed at the end."""
-        process = await self._start(arguments, {})
+        process = await self._start(arguments, environment)
         try:
             yield Running(process, self.seconds)
         finally:

@@ -134,7 +134,7 @@ class Multiplexed:
                     await self._take(event)
         finally:
             for stream in self._streams.values():
-                stream.abandon()
+                stream.incoming.end()
 
     async def _take(self, event: Event) -> None:
         match event:
