@@ -144,11 +144,11 @@ def timeout() -> None:
         body = f"Slept for {milliseconds} milliseconds".encode()
         request.send_response(200)
         request.send_header("Content-Type", "text/plain; charset=utf-8")
-        request.send_header("Content-Length", str(len(body)))
+        request.send_header("Transfer-Encoding", "chunked")
         request.end_headers()
         request.wfile.flush()
         time.sleep(milliseconds / 1000)
-        request.wfile.write(body)
+        request.wfile.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
 
     serve(answer)
 

@@ -727,12 +727,43 @@ async def test_a_request_that_timed_out_frees_its_slot() -> None:
     assert waiter.take() == OK
 
 
-async def test_an_answer_that_takes_too_long_is_cut_visibly() -> None:
+CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("before", [b"", b"3\r\nabc\r\n"])
+async def test_a_chunked_answer_that_takes_too_long_ends_with_the_words_of_a_504(
+    before: bytes,
+) -> None:
+    """As the original's does; its suite demands that the client reads it to the end. The
+    connections are not used again."""
     hop = await hop_to(POD, timeout=3.0)
     client = await sent(hop)
-    hop.pods[0].feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    hop.pods[0].feed(CHUNKED_HEAD + before)
     await asyncio.sleep(3.1)
     hop.sweep()
+    assert client.take() == CHUNKED_HEAD + before + b"f\r\nrequest timeout\r\n0\r\n\r\n"
+    assert (client.closed, client.aborted, hop.pods[0].aborted) == (True, False, True)
+
+
+async def test_an_answer_until_close_that_takes_too_long_ends_with_them_too() -> None:
+    hop = await hop_to(POD, timeout=3.0)
+    client = await sent(hop)
+    hop.pods[0].feed(b"HTTP/1.1 200 OK\r\n\r\nabc")
+    await asyncio.sleep(3.1)
+    hop.sweep()
+    assert client.take().endswith(b"\r\n\r\nabcrequest timeout")
+    assert client.closed
+
+
+@pytest.mark.parametrize("head", [CHUNKED_HEAD + b"5\r\nab", OK[:-1]])
+async def test_an_answer_that_leaves_no_room_is_cut_visibly(head: bytes) -> None:
+    """In the middle of a chunk, or of a body of known length."""
+    hop = await hop_to(POD, timeout=3.0)
+    client = await sent(hop)
+    hop.pods[0].feed(head)
+    await asyncio.sleep(3.1)
+    hop.sweep()
+    assert client.take() == head
     assert client.aborted
 
 

@@ -29,6 +29,11 @@ class ChunkedBody:
         self._line = b""
         self._trailers = 0
 
+    @property
+    def between(self) -> bool:
+        """Whether a chunk may begin here."""
+        return self._state == _SIZE_LINE and not self._line
+
     def feed(self, data: bytes, start: int = 0, into: list[bytes] | None = None) -> int:
         """Read `data` from `start` on.
 

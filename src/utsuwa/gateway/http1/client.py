@@ -79,6 +79,7 @@ class ClientConnection(Incoming):
                 self._decode = True
                 out, length = without_chunks(out), UNTIL_CLOSE
         self._keep = keep = keep and length != UNTIL_CLOSE
+        self._answer_length, self._answer_chunks = length, None
         if not keep:
             out = with_field(out, b"Connection", b"close")
         elif not mine.http11:
@@ -94,6 +95,7 @@ class ClientConnection(Incoming):
         if chunks is None:
             self._write(data)
             return False
+        self._answer_chunks = chunks
         content: list[bytes] | None = [] if self._decode else None
         end = chunks.feed(data, 0, content)
         if content is not None:

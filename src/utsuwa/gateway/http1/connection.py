@@ -12,6 +12,7 @@ from utsuwa.gateway.core import Core
 from utsuwa.gateway.entrance import Entrant
 from utsuwa.gateway.flow import pause, resume
 from utsuwa.gateway.http1.errors import BadMessageError
+from utsuwa.gateway.http1.fields import CHUNKED, UNTIL_CLOSE
 from utsuwa.gateway.http1.probes import Reply, encode
 from utsuwa.gateway.http1.request import RequestHead, peer_of
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from utsuwa.gateway.http1.chunked import ChunkedBody
 
 IDLE, WAITING, ACTIVE, TUNNEL, DISCARD, LINGER, CLOSED = range(7)
+_TOO_LATE = b"request timeout"
 _STATES = ("idle", "waiting", "active", "tunnel", "discard", "linger", "closed")
 
 
@@ -32,12 +34,13 @@ class Connection(Entrant, asyncio.Protocol):
       slot or a connection), active (on a pod), tunnel (after 101), discard (the rest of a body
       whose answer is out), linger (we have said our last word), closed;
     * `_body_left` / `_body_chunks`: what of the request's body is still to come;
+    * `_answer_length`, `_answer_chunks`: how an answer that has begun is framed for the client;
     * `_replay`: what the pod was or will be sent, as long as it can be sent again;
     * `_buffer`: bytes of later requests while one is under way.
     """
 
     __slots__ = (
-        "_arrival", "_body_chunks", "_body_left", "_buffer", "_decode", "_eof", "_keep",
+        "_answer_chunks", "_answer_length", "_arrival", "_body_chunks", "_body_left", "_buffer", "_decode", "_eof", "_keep",
         "_last_write", "_pod_eof", "_raw", "_read_paused", "_reading", "_replay", "_retried", "_revision", "_state",
         "_status", "_usage", "_write_paused", "backend", "core", "deadline", "head", "peer",
         "plain", "transport", "upstream",
@@ -66,6 +69,8 @@ class Connection(Entrant, asyncio.Protocol):
         self._eof = False
         self._pod_eof = False
         self._decode = False
+        self._answer_length = 0
+        self._answer_chunks: ChunkedBody | None = None
         self._reading = False
         self._read_paused = False
         self._write_paused = False
@@ -109,15 +114,35 @@ class Connection(Entrant, asyncio.Protocol):
             if now < self.rearm():
                 return
             if self._status:
-                self._end(504)
-                self._state = CLOSED
-                self.transport.abort()
+                self._cut_short()
             else:
-                self.reply(504, "request timeout")
+                self.reply(504, _TOO_LATE.decode())
         elif self._state == IDLE and self._buffer:
             self._refuse(BadMessageError(408, "the request's head took too long"))
         else:
             self.transport.abort()
+
+    def _cut_short(self) -> None:
+        """The answer has begun and takes too long. As in the original it ends with the words of a
+        504 where its framing leaves room for them; where it does not, it ends with the connection.
+        """
+        last = self._last_words()
+        self._end(504)
+        if not last:
+            self._state = CLOSED
+            self.transport.abort()
+            return
+        self.transport.write(last)
+        self._keep = False
+        self._next()
+
+    def _last_words(self) -> bytes:
+        if self._answer_length == UNTIL_CLOSE:
+            return _TOO_LATE
+        chunks = self._answer_chunks
+        if self._answer_length == CHUNKED and (chunks is None or chunks.between):
+            return b"%x\r\n%b\r\n0\r\n\r\n" % (len(_TOO_LATE), _TOO_LATE)
+        return b""
 
     def retire(self) -> None:
         """Close with the next answer; between two requests at once, or with some patience.
