@@ -1,12 +1,13 @@
 """`pods/NAME/log`: what a container wrote, from its end or as it goes (`spec/kubernetes-api.md` §8).
 
-The output is a plain file that the container itself appends to, without times of its own. So
-`timestamps` and `sinceSeconds` use what is known: the time at which the file last grew, or, while
-following, the time at which a line was seen.
+The output is a plain file that the container itself appends to, without times of its own; the node
+notes beside it when it grew (`kit.timeline`), which `timestamps`, `sinceSeconds` and `sinceTime`
+look up.
 """
 
 import asyncio
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +19,12 @@ from utsuwa.apiserver.status import bad_request
 from utsuwa.cluster.errors import BadRequestError, NotFoundError
 from utsuwa.kit.clock import Clock, parse_rfc3339, rfc3339
 from utsuwa.kit.documents import Document, dig
+from utsuwa.kit.timeline import Timeline, index_of
 from utsuwa.model.kinds import POD
 
 _CHUNK = 64 * 1024
 _POLL_SECONDS = 0.1
+_NANOSECONDS = 1_000_000_000
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 
@@ -69,8 +72,10 @@ class Logs:
         if path is None:
             path = await self._started(call, wish)
         if path is not None:
-            writer = _Writer(response, wish, self._clock)
-            await self._copy(call, path, wish, writer, str(pod["metadata"]["uid"]))
+            times = _Times(path)
+            offset = await asyncio.to_thread(_start, path, wish, times)
+            reader = _Reader(path, offset, _Writer(response, wish, times))
+            await self._copy(call, wish, reader, str(pod["metadata"]["uid"]))
         await response.write_eof()
         return response
 
@@ -88,28 +93,27 @@ class Logs:
             await self._clock.sleep(_POLL_SECONDS)
         return None
 
-    async def _copy(self, call: Call, path: Path, wish: _Wish, writer: "_Writer", uid: str) -> None:
-        offset = await asyncio.to_thread(_start, path, wish)
+    async def _copy(self, call: Call, wish: _Wish, reader: "_Reader", uid: str) -> None:
         while True:
             # The container's state is read before its file: what it wrote before it ended is seen.
-            over = not wish.follow or self._closing or await self._over(call, wish, uid)
-            while data := await asyncio.to_thread(_read, path, offset):
-                offset += len(data)
-                await writer.write(data)
-                if writer.full:
-                    return
+            over = not wish.follow or self._closing or await self._over(call, wish, reader, uid)
+            await reader.pass_on()
+            if reader.writer.full:
+                return
             if over:
-                await writer.flush()
+                await reader.writer.flush()
                 return
             await self._clock.sleep(_POLL_SECONDS)
-            offset = await asyncio.to_thread(_rewound, path, offset)
+            await reader.rewind()
 
-    async def _over(self, call: Call, wish: _Wish, uid: str) -> bool:
+    async def _over(self, call: Call, wish: _Wish, reader: "_Reader", uid: str) -> bool:
         try:
             pod = await self._cluster.get(POD, call.target.key)
         except NotFoundError:
             return True
-        return wish.previous or pod["metadata"]["uid"] != uid or _has_ended(pod, wish.container)
+        if wish.previous or pod["metadata"]["uid"] != uid or _has_ended(pod, wish.container):
+            return True
+        return self._source.path(pod, wish.container, False) != reader.path  # started again
 
     def _wish(self, call: Call, pod: Document) -> _Wish:
         since = None
@@ -132,24 +136,53 @@ class Logs:
         )
 
 
-class _Writer:
-    """Writes whole lines, marked with their time where wanted, up to the limit of bytes."""
+class _Reader:
+    """Reads a file as it grows. Mutable state: `_offset`, up to where."""
 
-    def __init__(self, response: web.StreamResponse, wish: _Wish, clock: Clock) -> None:
+    def __init__(self, path: Path, offset: int, writer: "_Writer") -> None:
+        self.path = path
+        self.writer = writer
+        self._offset = offset
+
+    async def pass_on(self) -> None:
+        """Write what is there, until the writer has enough."""
+        while not self.writer.full:
+            data = await asyncio.to_thread(_read, self.path, self._offset)
+            if not data:
+                return
+            await self.writer.write(data, self._offset)
+            self._offset += len(data)
+
+    async def rewind(self) -> None:
+        """Begin anew if the file was cut."""
+        self._offset = await asyncio.to_thread(_rewound, self.path, self._offset)
+
+
+class _Writer:
+    """Writes whole lines, marked with their time where wanted, up to the limit of bytes.
+
+    Mutable state: `_rest`, the beginning of a line; `_position`, where in the file it begins.
+    """
+
+    def __init__(self, response: web.StreamResponse, wish: _Wish, times: "_Times") -> None:
         self._response = response
         self._timestamps = wish.timestamps
         self._left = wish.limit
-        self._clock = clock
+        self._times = times
         self._rest = b""
+        self._position = 0
 
     @property
     def full(self) -> bool:
         """Whether the limit is reached."""
         return self._left is not None and self._left <= 0
 
-    async def write(self, data: bytes) -> None:
-        """Pass on `data`; with time stamps, whole lines only."""
+    async def write(self, data: bytes, start: int) -> None:
+        """Pass on `data`, which begins at `start`; with time stamps, whole lines only."""
         if self._timestamps:
+            await asyncio.to_thread(self._times.refresh)
+            if start != self._position + len(self._rest):
+                self._rest, self._position = b"", start
             *lines, self._rest = (self._rest + data).split(b"\n")
             data = b"".join(self._stamped(line) for line in lines)
         await self._send(data)
@@ -157,14 +190,12 @@ class _Writer:
     async def flush(self) -> None:
         """Pass on a last line that has no end."""
         if self._rest:
-            await self._send(self._stamped(self._rest))
+            await self._send(self._stamped(self._rest)[:-1])
             self._rest = b""
 
     def _stamped(self, line: bytes) -> bytes:
-        seconds = self._clock.now()
-        nanos = int((seconds % 1) * 1_000_000_000)
-        stamp = f"{rfc3339(seconds)[:-1]}.{nanos:09d}Z "
-        return stamp.encode() + line + b"\n"
+        self._position += len(line) + 1
+        return stamp(self._times.at(self._position)).encode() + line + b"\n"
 
     async def _send(self, data: bytes) -> None:
         if self._left is not None:
@@ -172,6 +203,46 @@ class _Writer:
             self._left -= len(data)
         if data:
             await self._response.write(data)
+
+
+def stamp(nanoseconds: int) -> str:
+    """As it stands before a line, always with nine digits.
+
+    >>> stamp(1_500_000_000)
+    '1970-01-01T00:00:01.500000000Z '
+    """
+    seconds, nanos = divmod(nanoseconds, _NANOSECONDS)
+    return f"{rfc3339(seconds)[:-1]}.{nanos:09d}Z "
+
+
+class _Times:
+    """When a file's lines were written: as noted by the node; where nothing was noted (yet), the
+    time at which the file last grew. Mutable state: what has been read of the notes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._timeline = Timeline()
+        self._taken = 0
+        self._latest = 0
+
+    def refresh(self) -> None:
+        """Read what is new; for a thread."""
+        with suppress(FileNotFoundError):
+            self._latest = self._path.stat().st_mtime_ns
+            with index_of(self._path).open("rb") as file:
+                file.seek(self._taken)
+                self._taken += self._timeline.extend(file.read())
+
+    def at(self, end: int) -> int:
+        """When the bytes up to `end` were complete."""
+        found = self._timeline.at(end)
+        return self._latest if found is None else found
+
+    def before(self, nanoseconds: int, size: int) -> int:
+        """How many of `size` bytes had been written before that time."""
+        if self._latest < nanoseconds:
+            return size
+        return min(self._timeline.before(nanoseconds), size)
 
 
 def container_of(pod: Document, asked: str) -> str:
@@ -207,7 +278,12 @@ def _status(pod: Document, container: str) -> Document:
 
 
 def _has_ended(pod: Document, container: str) -> bool:
-    ended = dig(_status(pod, container), "state", "terminated") is not None
+    status = _status(pod, container)
+    ended = dig(status, "state", "terminated") is not None
+    ended = ended or (
+        dig(status, "state", "running") is None
+        and dig(status, "lastState", "terminated") is not None
+    )
     return ended or dig(pod, "status", "phase") in {"Succeeded", "Failed"}
 
 
@@ -224,17 +300,27 @@ def _nothing_yet(pod: Document, wish: _Wish) -> BadRequestError:
     )
 
 
-def _start(path: Path, wish: _Wish) -> int:
+def _start(path: Path, wish: _Wish, times: _Times) -> int:
     """Where in the file to begin."""
     if not path.exists():
         return 0
     with path.open("rb") as file:
         end = file.seek(0, os.SEEK_END)
-        if wish.since is not None and os.fstat(file.fileno()).st_mtime < wish.since:
-            return end
-        if wish.tail is None:
-            return 0
-        return _tail_start(file.fileno(), end, wish.tail)
+        start = 0
+        if wish.since is not None:
+            times.refresh()
+            written = times.before(int(wish.since * _NANOSECONDS), end)
+            start = _line_start(file.fileno(), written)
+        if wish.tail is not None:
+            start = max(start, _tail_start(file.fileno(), end, wish.tail))
+        return start
+
+
+def _line_start(descriptor: int, place: int) -> int:
+    """Where the line begins to which `place` belongs."""
+    if place and os.pread(descriptor, 1, place - 1) == b"\n":
+        return place
+    return _tail_start(descriptor, place, 1)
 
 
 def _tail_start(descriptor: int, end: int, lines: int) -> int:

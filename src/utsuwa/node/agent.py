@@ -114,6 +114,8 @@ class NodeAgent:
         """Register the node, adopt what still runs, then follow the Pods. The informer of Pods
         must be synced."""
         self._tasks = tasks
+        self._logs.times.open()
+        tasks.spawn(self._logs.times.run(self._clock), name="times of logs")
         await self._register()
         report = await self._adopt()
         self._pods.on_change(self._changed)

@@ -177,6 +177,11 @@ class Container:
         metadata = self._home.pod["metadata"]
         return Key(metadata["namespace"], metadata["name"])
 
+    @property
+    def _log(self) -> Path:
+        """Of its present life."""
+        return self._services.logs.file(self._home.pod, self.state.name, self.state.restarts)
+
     # --- starting -------------------------------------------------------------------------------
 
     async def _start(self) -> Instance | None:
@@ -229,7 +234,7 @@ class Container:
             command=_command(container, bundle, variables),
             env=variables,
             directory=bundle.root / (container.get("workingDir") or ""),
-            log=self._services.logs.file(pod, self.state.name, self.state.restarts),
+            log=self._log,
             tree=bundle.root,
             scratch=self._home.scratch / self.state.name,
             limits=limits,
@@ -275,6 +280,7 @@ class Container:
     async def _live(self, instance: Instance, *, adopted: bool) -> None:
         """From the start to the last process that it left behind."""
         self._instance = instance
+        self._services.logs.times.watch(self._log)
         probing = asyncio.create_task(
             self._guarded_probes(instance, adopted=adopted),
             name=f"probes of {self._name} {self.state.name}",
@@ -286,6 +292,7 @@ class Container:
             await asyncio.gather(probing, return_exceptions=True)
         await instance.kill()
         self._instance = None
+        self._services.logs.times.forget(self._log)
         self._ended(ended)
 
     async def _guarded_probes(self, instance: Instance, *, adopted: bool) -> None:
@@ -334,8 +341,7 @@ class Container:
         if not message and not ended.seen:
             message = "the exit code is unknown: the process ended while nobody watched it"
         if not message and self._spec.get("terminationMessagePolicy") != "None" and ended.code:
-            file = self._services.logs.file(self._home.pod, self.state.name, self.state.restarts)
-            message = tail(file)
+            message = tail(self._log)
         self._end(ended.code, ended.reason, message, ended.signal)
 
     def _end(self, code: int, reason: str, message: str, number: int = 0) -> None:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from utsuwa.kit.documents import Document, dig
+from utsuwa.node.log_times import LogTimes
 
 TAIL_BYTES = 2048
 TAIL_LINES = 80
@@ -16,6 +17,8 @@ class PodLogs:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self.times = LogTimes()
+        """Who notes when they grew."""
 
     def file(self, pod: Document, container: str, restart: int) -> Path:
         """The file of one life of a container."""

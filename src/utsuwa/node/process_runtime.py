@@ -26,7 +26,15 @@ from utsuwa.kit.log import get_logger
 from utsuwa.node import commands, procfs, view
 from utsuwa.node.cgroups import Cgroups, Group
 from utsuwa.node.consumption import Sessions, of_container
-from utsuwa.node.runtime import UNKNOWN_EXIT, Caller, Consumption, Exit, Instance, Launch
+from utsuwa.node.runtime import (
+    UNKNOWN_EXIT,
+    Caller,
+    Consumption,
+    Exit,
+    Instance,
+    Launch,
+    LaunchError,
+)
 from utsuwa.node.spawn import spawn
 
 _log = get_logger(__name__)

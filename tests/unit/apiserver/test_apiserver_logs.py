@@ -1,6 +1,7 @@
 """Pod logs over HTTP."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from utsuwa.cluster.port import DeleteOptions, Key
 from utsuwa.kit.documents import Document
+from utsuwa.kit.timeline import index_of, record
 from utsuwa.model.kinds import POD
 from utsuwa.testing.apiserver import Serving
 
@@ -189,3 +191,67 @@ async def test_malformed_wishes_are_400(api: Serving, output: Path, query: dict[
 async def test_logs_of_an_absent_pod_are_404(api: Serving) -> None:
     """Of the pod."""
     assert await log(api) == (404, 'pods "p" not found')
+
+
+SECOND = 1_000_000_000
+
+
+@pytest.fixture
+def timed(output: Path) -> Path:
+    """Lines of the seconds 100, 200 and 300 since 1970."""
+    lines = ((4, 100), (8, 200), (14, 300))
+    notes = b"".join(record(size, second * SECOND) for size, second in lines)
+    index_of(output).write_bytes(notes)
+    os.utime(output, ns=(300 * SECOND, 300 * SECOND))
+    return output
+
+
+async def test_lines_get_the_time_at_which_they_were_written(api: Serving, timed: Path) -> None:
+    """As the node noted it; what is not noted yet, that of the file's last change."""
+    with timed.open("a") as file:
+        file.write("four\nfive")
+    os.utime(timed, ns=(400 * SECOND + 5, 400 * SECOND + 5))
+    expected = (
+        "1970-01-01T00:01:40.000000000Z one\n"
+        "1970-01-01T00:03:20.000000000Z two\n"
+        "1970-01-01T00:05:00.000000000Z three\n"
+        "1970-01-01T00:06:40.000000005Z four\n"
+        "1970-01-01T00:06:40.000000005Z five"
+    )
+    assert await log(api, timestamps="true") == (200, expected)
+    limited = await log(api, timestamps="true", tailLines=3, limitBytes=36)
+    assert limited == (200, "1970-01-01T00:05:00.000000000Z three\n"[:36])
+
+
+@pytest.mark.parametrize(
+    ("since", "text"),
+    [
+        ("1970-01-01T00:01:40Z", "one\ntwo\nthree\n"),
+        ("1970-01-01T00:01:41Z", "two\nthree\n"),
+        ("1970-01-01T00:05:00Z", "three\n"),
+        ("1970-01-01T00:05:01Z", ""),
+    ],
+)
+async def test_older_lines_are_left_out(api: Serving, timed: Path, since: str, text: str) -> None:
+    """To the line."""
+    assert timed.exists()
+    assert await log(api, sinceTime=since) == (200, text)
+    assert await log(api, sinceTime=since, tailLines=1) == (200, text and "three\n")
+
+
+async def test_followers_end_with_the_life_that_they_follow(
+    api: Serving, output: Path, tmp_path: Path
+) -> None:
+    """Also where it was started again before anybody saw that it had ended."""
+    async with api.http.get(LOG, params={"follow": "true"}) as response:
+        assert await response.content.readexactly(14) == b"one\ntwo\nthree\n"
+        api.logs.current["p", "main"] = tmp_path / "next"
+        async with asyncio.timeout(5):
+            assert await response.content.read() == b""
+    api.logs.current["p", "main"] = output
+    waiting = {"name": "main", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+    ended = {**waiting, "lastState": {"terminated": {"exitCode": 1}}}
+    patch = {"status": {"containerStatuses": [ended]}}
+    await api.cluster.merge(POD, KEY, patch, subresource="status")
+    async with asyncio.timeout(5):
+        assert await log(api, follow="true") == (200, "one\ntwo\nthree\n")
