@@ -1,6 +1,9 @@
 """The Kubernetes REST protocol over a cluster: what kubectl, gcloud and others speak to."""
 
-from utsuwa.apiserver.pki import Authority, write_kubeconfig
+from utsuwa.apiserver.authentication import Authentication
+from utsuwa.apiserver.authorization import Rbac
+from utsuwa.apiserver.issued_tokens import IssuedTokens
+from utsuwa.apiserver.pki import Authority, write_kubeconfig, write_private
 from utsuwa.apiserver.ports import (
     Admission,
     Backend,
@@ -11,16 +14,22 @@ from utsuwa.apiserver.ports import (
     User,
 )
 from utsuwa.apiserver.server import ApiServer
+from utsuwa.apiserver.service_tokens import ServiceTokens
 
 __all__ = [
     "Admission",
     "ApiServer",
+    "Authentication",
     "Authority",
     "Backend",
     "DecisionSource",
+    "IssuedTokens",
     "LogSource",
+    "Rbac",
     "Review",
+    "ServiceTokens",
     "UsageSource",
     "User",
     "write_kubeconfig",
+    "write_private",
 ]

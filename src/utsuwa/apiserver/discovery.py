@@ -25,12 +25,14 @@ _SUB_VERBS = {
     "attach": ["create", "get"],
     "exec": ["create", "get"],
     "portforward": ["create", "get"],
+    "token": ["create"],
 }
 _SUB_KINDS = {
     "scale": {"group": "autoscaling", "version": "v1", "kind": "Scale"},
     "attach": {"group": "", "version": "v1", "kind": "PodAttachOptions"},
     "exec": {"group": "", "version": "v1", "kind": "PodExecOptions"},
     "portforward": {"group": "", "version": "v1", "kind": "PodPortForwardOptions"},
+    "token": {"group": "authentication.k8s.io", "version": "v1", "kind": "TokenRequest"},
 }
 """What a sub-resource takes and gives, where it is not the object."""
 
@@ -41,7 +43,12 @@ REVIEWS: tuple[tuple[str, str, str], ...] = (
     ("authentication.k8s.io", "selfsubjectreviews", "SelfSubjectReview"),
     ("authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview"),
     ("authorization.k8s.io", "selfsubjectrulesreviews", "SelfSubjectRulesReview"),
+    ("authorization.k8s.io", "subjectaccessreviews", "SubjectAccessReview"),
+    ("authorization.k8s.io", "localsubjectaccessreviews", "LocalSubjectAccessReview"),
+    ("authentication.k8s.io", "tokenreviews", "TokenReview"),
 )
+_LOCAL_REVIEWS = frozenset({"localsubjectaccessreviews"})
+"""Those that are asked within a namespace."""
 """Questions that are answered at once and never stored: group, plural, kind; all v1."""
 
 
@@ -99,7 +106,8 @@ def api_resource_list(api_version: str) -> Document | None:
     kinds = [kind for kind in _ALL_KINDS if kind.api_version == api_version]
     resources = [entry for kind in kinds for entry in _classic(kind)]
     resources += [
-        {"name": plural, "singularName": name.lower(), "namespaced": False, "kind": name,
+        {"name": plural, "singularName": name.lower(), "namespaced": plural in _LOCAL_REVIEWS,
+         "kind": name,
          "verbs": ["create"]}
         for group, plural, name in REVIEWS if f"{group}/v1" == api_version
     ]  # fmt: skip
@@ -212,7 +220,7 @@ def _aggregated_review(group: str, plural: str, name: str) -> Document:
     return {
         "resource": plural,
         "responseKind": {"group": group, "version": "v1", "kind": name},
-        "scope": "Cluster",
+        "scope": "Namespaced" if plural in _LOCAL_REVIEWS else "Cluster",
         "singularResource": name.lower(),
         "verbs": ["create"],
     }

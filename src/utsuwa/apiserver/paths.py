@@ -7,7 +7,15 @@
 from dataclasses import dataclass
 
 from utsuwa.cluster.port import Key
-from utsuwa.model.kinds import KINDS, MEASURED_KINDS, NAMESPACE, POD, POD_AUTOSCALER, Kind
+from utsuwa.model.kinds import (
+    KINDS,
+    MEASURED_KINDS,
+    NAMESPACE,
+    POD,
+    POD_AUTOSCALER,
+    SERVICE_ACCOUNT,
+    Kind,
+)
 
 _BY_PATH: dict[tuple[str, str], Kind] = {
     (kind.api_version, kind.plural): kind for kind in (*KINDS, *MEASURED_KINDS)
@@ -18,6 +26,7 @@ _SERVED_HERE: dict[Kind, tuple[str, ...]] = {
     NAMESPACE: ("finalize",),
     POD: STREAMED,
     POD_AUTOSCALER: ("decisions",),
+    SERVICE_ACCOUNT: ("token",),
 }
 """Sub-resources that are no part of the stored object."""
 
@@ -73,5 +82,5 @@ def _resolve(api_version: str, rest: list[str]) -> Target | None:
 
 def served_subresources(kind: Kind) -> tuple[str, ...]:
     """The sub-resources of a kind; Namespaces also have `finalize`, PodAutoscalers `decisions`,
-    Pods their streams."""
+    Pods their streams, ServiceAccounts `token`."""
     return (*kind.subresources, *_SERVED_HERE.get(kind, ()))

@@ -3,7 +3,9 @@
 Everything lives in one directory, mode 0600, is made at the first start and reused. A serving
 certificate is made anew when it is about to expire, when it lacks an address that is served, or
 when it is not the authority's; likewise the administrator's. Keys are EC P-256: made in a
-millisecond (`spec/kubernetes-api.md` §0 rows 2-4, §1.5).
+millisecond (`spec/kubernetes-api.md` §0 rows 2-4, §1.5). An authority that is about to expire is
+replaced, too; the one before it stays trusted until its own end, so certificates that it signed
+go on working.
 """
 
 import base64
@@ -22,9 +24,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from utsuwa.apiserver.auth import MASTERS
+from utsuwa.apiserver.jwt import Signer, new_key
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import Document
+from utsuwa.model.builtin_roles import MASTERS
 
 NAMES = (
     "localhost", "127.0.0.1", "127.0.0.2", "::1",
@@ -36,6 +39,7 @@ NAMES = (
 _CA_LIFE = timedelta(days=3650)
 _LIFE = timedelta(days=365)
 _RENEW_BEFORE = timedelta(days=30)
+_FORMER = "ca-former.crt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class Authority:
     directory: Path
     clock: Clock
     ca: Pair
+    former: bytes = b""
+    """The certificate of the authority before this one, while that is valid; else empty."""
 
     @classmethod
     def open(cls, directory: Path, clock: Clock) -> "Authority":
@@ -64,9 +70,32 @@ class Authority:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         ca = _read(directory, "ca")
         if ca is None or _expires(ca, clock) < _RENEW_BEFORE:
+            if ca is not None:
+                _write_file(directory / _FORMER, ca.certificate)
             ca = _make_ca(clock)
             _write(directory, "ca", ca)
-        return cls(directory, clock, ca)
+        return cls(directory, clock, ca, _former(directory, clock))
+
+    @property
+    def trusted(self) -> bytes:
+        """The certificates that clients and server trust, PEM."""
+        return self.ca.certificate + self.former
+
+    def signer(self) -> Signer:
+        """Signs the tokens of ServiceAccounts.
+
+        Raises:
+            ValueError: its file is there but holds no such key.
+        """
+        path = self.directory / "service-accounts.key"
+        if not path.exists():
+            _write_file(path, new_key())
+        try:
+            return Signer.of_pem(path.read_bytes())
+        except ValueError as error:
+            raise ValueError(
+                f"{path}: {error}; remove it to have one made anew, which ends all tokens"
+            ) from error
 
     def serving(self, addresses: Iterable[str] = ()) -> Pair:
         """The serving certificate, valid for :data:`NAMES` and `addresses`."""
@@ -93,7 +122,7 @@ class Authority:
         """A kubeconfig for `server` (`https://127.0.0.1:6443`) that every client can use: all
         certificates inline, because gcloud crashes on files."""
         admin = self.admin()
-        cluster = {"server": server, "certificate-authority-data": _base64(self.ca.certificate)}
+        cluster = {"server": server, "certificate-authority-data": _base64(self.trusted)}
         user = {
             "client-certificate-data": _base64(admin.certificate),
             "client-key-data": _base64(admin.key),
@@ -110,19 +139,23 @@ class Authority:
 
     def server_context(self, addresses: Iterable[str] = ()) -> ssl.SSLContext:
         """TLS for the API server: client certificates are optional, and verified when given."""
-        self.serving(addresses)
-        context = ssl.create_default_context(
-            ssl.Purpose.CLIENT_AUTH, cadata=self.ca.certificate.decode()
-        )
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cadata=self.trusted.decode())
         context.verify_mode = ssl.CERT_OPTIONAL
-        context.load_cert_chain(*_files(self.directory, "apiserver"))
+        self.renew(context, addresses)
         context.set_alpn_protocols(["http/1.1"])
         return context
+
+    def renew(self, context: ssl.SSLContext, addresses: Iterable[str] = ()) -> None:
+        """Let `context` (of :meth:`server_context`) serve the certificate that is right by now,
+        and trust what is to be trusted by now. Connections that stand keep theirs."""
+        self.serving(addresses)
+        context.load_verify_locations(cadata=self.trusted.decode())
+        context.load_cert_chain(*_files(self.directory, "apiserver"))
 
     def client_context(self) -> ssl.SSLContext:
         """TLS for a client that is the administrator."""
         self.admin()
-        context = ssl.create_default_context(cadata=self.ca.certificate.decode())
+        context = ssl.create_default_context(cadata=self.trusted.decode())
         context.load_cert_chain(*_files(self.directory, "admin"))
         return context
 
@@ -165,9 +198,22 @@ class Authority:
         return _pair(builder.sign(signer, hashes.SHA256()), key)
 
 
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file, readable by its owner alone, in one step."""
+    _write_file(path, data)
+
+
 def write_kubeconfig(path: Path, document: Document) -> None:
     """Write a kubeconfig, readable by its owner alone, in one step."""
     _write_file(path, yaml.safe_dump(document, sort_keys=False).encode())
+
+
+def _former(directory: Path, clock: Clock) -> bytes:
+    path = directory / _FORMER
+    if not path.exists():
+        return b""
+    pem = path.read_bytes()
+    return pem if _expires(Pair(pem, b""), clock) > timedelta(0) else b""
 
 
 def _make_ca(clock: Clock) -> Pair:

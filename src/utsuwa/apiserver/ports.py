@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from utsuwa.cluster.port import Cluster, Key
 from utsuwa.kit.documents import Document
 from utsuwa.model.kinds import Kind
+from utsuwa.model.rights import Question, Rule
 from utsuwa.model.usage import PodUse
 
 
@@ -131,6 +132,9 @@ class User:
 
     name: str
     groups: tuple[str, ...] = ()
+    uid: str = ""
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """What else the proof of identity said, by key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +143,24 @@ class Attributes:
 
     verb: str
     kind: Kind | None
-    """None for paths that are not objects."""
+    """None for paths that are not objects, and for resources that are not stored."""
     namespace: str = ""
     name: str = ""
     subresource: str = ""
     path: str = ""
+    group: str = ""
+    plural: str = ""
+    """With `group`: a resource that has no `kind` here, such as a review."""
+
+    @property
+    def question(self) -> Question:
+        """The same as a question to the rules."""
+        where, name, sub = self.namespace, self.name, self.subresource
+        if self.kind is not None:
+            return Question(self.verb, self.kind.group, self.kind.plural, sub, where, name)
+        if self.plural:
+            return Question(self.verb, self.group, self.plural, sub, where, name)
+        return Question(self.verb, path=self.path)
 
 
 class Authorizer(Protocol):
@@ -151,6 +168,33 @@ class Authorizer(Protocol):
 
     def allows(self, user: User, attributes: Attributes) -> bool:
         """Whether `user` may do it."""
+        ...
+
+    def reason(self, user: User, attributes: Attributes) -> str:
+        """Which rule allows it; empty when none does."""
+        ...
+
+    def rules(self, user: User, namespace: str) -> Sequence[Rule]:
+        """All that `user` may do in `namespace`."""
+        ...
+
+    def role(self, namespace: str, name: str) -> Sequence[Rule] | None:
+        """The rules of a Role (of a ClusterRole when `namespace` is empty), None if missing."""
+        ...
+
+
+class Authenticator(Protocol):
+    """Knows who calls."""
+
+    def user(
+        self, certificate: Mapping[str, Any] | None, headers: Mapping[str, str], peer: str
+    ) -> User:
+        """Who sends a request, by a verified client certificate, a bearer token, or neither;
+        `peer` is the address it comes from.
+
+        Raises:
+            UnauthorizedError: nobody that is known.
+        """
         ...
 
 

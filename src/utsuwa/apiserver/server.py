@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from aiohttp import web
 
 from utsuwa.apiserver import discovery, openapi, reviews
-from utsuwa.apiserver.auth import MastersOnly, forbidden, user_of
+from utsuwa.apiserver.auth import MastersOnly, forbidden
+from utsuwa.apiserver.authentication import Authentication, CertificatesOnly, impersonated
 from utsuwa.apiserver.bodies import LIMIT, document, parse
 from utsuwa.apiserver.calls import Call, Outcome
 from utsuwa.apiserver.logs import Logs
@@ -24,6 +25,7 @@ from utsuwa.apiserver.paths import parse as parse_path
 from utsuwa.apiserver.ports import (
     Admission,
     Attributes,
+    Authenticator,
     Authorizer,
     Backend,
     Containers,
@@ -48,18 +50,20 @@ from utsuwa.kit.documents import Document, encode
 from utsuwa.kit.ids import Ids
 from utsuwa.kit.log import get_logger
 from utsuwa.kit.tasks import TaskSet
+from utsuwa.model.kinds import NAMESPACE
 
 _log = get_logger(__name__)
 
 _CLOSE_SECONDS = 3.0
 _JSON = "application/json"
 _HEALTH = ("/healthz", "/livez", "/readyz")
-_REVIEWS = {f"/apis/{group}/v1/{plural}": name for group, plural, name in discovery.REVIEWS}
 _VERBS = {
     "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete",
 }  # fmt: skip
-_READ_ONLY = frozenset({"log", "decisions", *STREAMED})
-"""Sub-resources that nobody writes."""
+_READ_ONLY = frozenset({"log", "decisions", "token", *STREAMED})
+"""Sub-resources that nobody changes."""
+_MADE_OF_ONE = frozenset({"token", *STREAMED})
+"""Sub-resources that are created by a POST to a named object."""
 
 _Answer = Callable[[Call], Awaitable[Outcome]]
 
@@ -80,15 +84,22 @@ class ApiServer:
         logs: LogSource,
         version: str,
         authorizer: Authorizer | None = None,
+        authentication: Authentication | None = None,
         usage: UsageSource | None = None,
         decisions: DecisionSource | None = None,
         containers: Containers | None = None,
     ) -> None:
         reads = Reads(cluster, clock)
-        writes = Writes(cluster, reads, admission, clock)
+        self._authorizer: Authorizer = authorizer or MastersOnly()
+        self._authenticator: Authenticator = authentication or CertificatesOnly()
+        self._tribunal = reviews.Tribunal(
+            self._authorizer, authentication.proven if authentication is not None else None
+        )
+        self._service_tokens = authentication.service if authentication is not None else None
+        self._cluster = cluster
+        writes = Writes(cluster, reads, admission, clock, self._authorizer)
         self._ids = ids
         self._version = encode(discovery.version_info(version))
-        self._authorizer: Authorizer = authorizer or MastersOnly()
         self._reads = reads
         self._watches = Watches(cluster, reads, clock)
         self._logs = Logs(cluster, logs, clock)
@@ -171,8 +182,9 @@ class ApiServer:
         if path == "/version":
             return _json(self._version)
         user = self._user(request)
-        if path in _REVIEWS and request.method == "POST":
-            return await self._review(request, user, _REVIEWS[path])
+        question = reviews.asked(path)
+        if question is not None:
+            return await self._review(request, user, question)
         target = parse_path(path)
         if target is None:
             return self._describe(request, user, path)
@@ -191,17 +203,19 @@ class ApiServer:
     async def _serve(self, call: Call, request: web.Request) -> web.StreamResponse:
         verb = _verb(call, request.method)
         target = call.target
+        namespace = target.name if target.kind is NAMESPACE else target.namespace
         attributes = Attributes(
-            verb, target.kind, target.namespace, target.name, target.subresource, request.path
+            verb, target.kind, namespace, target.name, target.subresource, request.path
         )
-        if not self._authorizer.allows(call.user, attributes):
-            raise forbidden(call.user, attributes)
+        self._check_allowed(call.user, attributes)
         if verb == "watch":
             return await self._watches.serve(call, request)
         if target.subresource == "log":
             return await self._logs.serve(call, request)
         if target.subresource in STREAMED:
             return await self._streams.serve(call, request)
+        if target.subresource == "token":
+            return await self._token(call)
         if verb in {"list", "get"}:
             return _outcome(await self._read(verb, call))
         # A write that has begun is finished, even if its client goes away meanwhile.
@@ -222,16 +236,32 @@ class ApiServer:
         except Exception as error:
             return self._our_fault(request, error)
 
-    async def _review(self, request: web.Request, user: User, kind: str) -> web.Response:
+    async def _review(
+        self, request: web.Request, user: User, question: reviews.Asked
+    ) -> web.Response:
+        if request.method != "POST":
+            raise MethodNotAllowedError(f"{question.plural} are asked by POST alone")
+        self._check_allowed(user, question.attributes)
         body = parse(await request.read(), request.headers.get("Content-Type", ""))
-        answer = reviews.answer(kind, document(body.value), user, self._authorizer)
+        answer = reviews.answer(question, document(body.value), user, self._tribunal)
         return _json(encode(answer), 201)
+
+    async def _token(self, call: Call) -> web.Response:
+        """A token for a ServiceAccount."""
+        if self._service_tokens is None:
+            raise _not_found()
+        body = document(parse(call.body, call.content_type).value)
+        issued = await self._service_tokens.issue(self._cluster, call.target.key, body)
+        return _json(encode(issued), 201)
+
+    def _check_allowed(self, user: User, attributes: Attributes) -> None:
+        if not self._authorizer.allows(user, attributes):
+            raise forbidden(user, attributes)
 
     def _describe(self, request: web.Request, user: User, path: str) -> web.Response:
         """Discovery and OpenAPI."""
         attributes = Attributes("get", None, path=path)
-        if not self._authorizer.allows(user, attributes):
-            raise forbidden(user, attributes)
+        self._check_allowed(user, attributes)
         if request.method not in {"GET", "HEAD"}:
             raise _not_found()
         if path in {"/api", "/apis"}:
@@ -243,19 +273,22 @@ class ApiServer:
 
     def _user(self, request: web.Request) -> User:
         transport = request.transport
-        return user_of(transport.get_extra_info("peercert") if transport else None)
+        certificate = transport.get_extra_info("peercert") if transport else None
+        headers = request.headers
+        user = self._authenticator.user(certificate, headers, request.remote or "")
+        return impersonated(user, headers, self._authorizer)
 
 
 def _verb(call: Call, method: str) -> str:
     named, measured = bool(call.target.name), call.target.kind in SOURCES
-    if method in {"GET", "HEAD"}:
+    if method in {"GET", "HEAD"} and call.target.subresource != "token":
         if named:
             return "get"
         return "watch" if call.flag("watch") and not measured else "list"
     verb = "" if measured else _VERBS.get(method, "")
     sub = call.target.subresource
     takes = {
-        "create": not named or sub in STREAMED,
+        "create": named == (sub in _MADE_OF_ONE),
         "update": named and sub not in _READ_ONLY,
         "patch": named and sub not in {*_READ_ONLY, "finalize"},
         "delete": not sub,

@@ -6,12 +6,12 @@ between the object that admission saw and the one that it replaces.
 
 from collections.abc import Callable
 
-from utsuwa.apiserver import apply, core_rules, incoming
+from utsuwa.apiserver import apply, core_rules, escalation, incoming
 from utsuwa.apiserver.bodies import document, parse
 from utsuwa.apiserver.calls import Call, Outcome
 from utsuwa.apiserver.defaults import defaulted
 from utsuwa.apiserver.patches import applied_body, is_apply, patch_of
-from utsuwa.apiserver.ports import Admission, Backend, Review
+from utsuwa.apiserver.ports import Admission, Authorizer, Backend, Review
 from utsuwa.apiserver.reads import Reads
 from utsuwa.apiserver.scale import scale_of, scaled
 from utsuwa.apiserver.schemas import unknown
@@ -36,11 +36,19 @@ _RETRIES = 5
 class Writes:
     """Carries writes through admission into the cluster."""
 
-    def __init__(self, cluster: Backend, reads: Reads, admission: Admission, clock: Clock) -> None:
+    def __init__(
+        self,
+        cluster: Backend,
+        reads: Reads,
+        admission: Admission,
+        clock: Clock,
+        authorizer: Authorizer,
+    ) -> None:
         self._cluster = cluster
         self._reads = reads
         self._admission = admission
         self._clock = clock
+        self._authorizer = authorizer
 
     async def create(self, call: Call) -> Outcome:
         """POST: a new object. 201."""
@@ -215,6 +223,7 @@ class Writes:
         if sub != "status":
             incoming.check_labels(kind, new)
             new = defaulted(kind, new, old)
+            new = escalation.admitted(kind, new, old, call.user, self._authorizer)
         return self._admission(Review(kind, operation, new, old, call.user, sub, call.dry_run))
 
     def _admit_delete(self, call: Call, old: Document, options: DeleteOptions) -> None:

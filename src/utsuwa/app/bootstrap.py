@@ -4,12 +4,22 @@ Only what is missing is made; what an operator has edited stays as it is. The on
 domain, which follows `--domain` when that is another than at the last start.
 """
 
+import contextlib
 from dataclasses import dataclass
 
 from utsuwa.cluster.errors import AlreadyExistsError, NotFoundError
 from utsuwa.cluster.port import Cluster, Key
 from utsuwa.kit.documents import Document, dig
-from utsuwa.model.kinds import CONFIG_MAP, CORE_SERVICE, NAMESPACE, SERVICE_ACCOUNT, Kind
+from utsuwa.model import builtin_roles
+from utsuwa.model.kinds import (
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    CONFIG_MAP,
+    CORE_SERVICE,
+    NAMESPACE,
+    SERVICE_ACCOUNT,
+    Kind,
+)
 
 SYSTEM = "knative-serving"
 NAMESPACES = ("default", "istio-system", SYSTEM, "kube-public", "kube-system")
@@ -17,6 +27,7 @@ SETTINGS = (
     "autoscaler", "defaults", "deployment", "domain", "features", "gc", "leader-election",
     "logging", "network", "observability",
 )  # fmt: skip
+ANONYMOUS_BINDING = "utsuwa:anonymous"
 DOMAIN_NOTE = "utsuwa.dev/domain"
 """Annotation on config-domain: the `--domain` it was written for."""
 
@@ -30,6 +41,8 @@ class Addresses:
     gateway_port: int
     """The port on loopback; `gateway_ip` has port 80 too where that could be bound."""
     api_port: int
+    anonymous: str = ""
+    """The role of callers who do not say who they are, "" where they are refused."""
 
 
 async def bootstrap(cluster: Cluster, addresses: Addresses) -> None:
@@ -39,11 +52,33 @@ async def bootstrap(cluster: Cluster, addresses: Addresses) -> None:
         await _ensure(cluster, NAMESPACE, _namespace(name))
     for name in NAMESPACES:
         await _ensure(cluster, SERVICE_ACCOUNT, SERVICE_ACCOUNT.document(name, "default"))
+    await ensure_rights(cluster, addresses.anonymous)
     for name in SETTINGS:
         await _ensure(cluster, CONFIG_MAP, _config_map(name, addresses))
     await _follow_domain(cluster, addresses)
     await _ensure(cluster, CORE_SERVICE, _kubernetes_service(addresses))
     await _ensure_gateway_service(cluster, addresses)
+
+
+async def ensure_rights(cluster: Cluster, anonymous: str = "") -> None:
+    """The built-in roles and bindings, and what callers without a name may do."""
+    for role in builtin_roles.cluster_roles():
+        await _ensure_complete(cluster, CLUSTER_ROLE, role)
+    for binding in builtin_roles.cluster_role_bindings():
+        await _ensure_complete(cluster, CLUSTER_ROLE_BINDING, binding)
+    key = Key("", ANONYMOUS_BINDING)
+    with contextlib.suppress(NotFoundError):
+        await cluster.delete(CLUSTER_ROLE_BINDING, key)
+    if anonymous:
+        subject = builtin_roles.group_subject(builtin_roles.UNAUTHENTICATED)
+        await cluster.create(builtin_roles.binding(ANONYMOUS_BINDING, anonymous, [subject]))
+
+
+async def _ensure_complete(cluster: Cluster, kind: Kind, wanted: Document) -> None:
+    present = await _ensure(cluster, kind, wanted)
+    better = builtin_roles.completed(present, wanted)
+    if better is not None:
+        await cluster.update(better)
 
 
 async def _ensure(cluster: Cluster, kind: Kind, document: Document) -> Document:

@@ -35,6 +35,8 @@ class UpOptions:
     address: str = "127.0.0.2"
     runtime: str = "auto"
     log_level: str = "info"
+    anonymous: str = ""
+    """The role of callers who do not say who they are: view, edit, admin, or "" to refuse them."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class ControlOptions:
     address_has_gateway: bool
     api_fds: tuple[int, ...]
     ready_fd: int
+    anonymous: str = ""
 
     def to_environment(self) -> str:
         """One environment variable's worth."""
@@ -77,6 +80,11 @@ class Layout:
     def kubeconfig(self) -> Path:
         """For every client: client certificate and CA inline."""
         return self.root / "kubeconfig"
+
+    @property
+    def token(self) -> Path:
+        """The administrator's bearer token, for clients that take no certificate."""
+        return self.root / "token"
 
     @property
     def database(self) -> Path:

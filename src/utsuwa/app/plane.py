@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from utsuwa import __version__
-from utsuwa.apiserver import ApiServer, Authority, write_kubeconfig
+from utsuwa.apiserver import ApiServer
 from utsuwa.app.admission import admission
 from utsuwa.app.bootstrap import Addresses, bootstrap
 from utsuwa.app.containers import Containers
+from utsuwa.app.identity import Identity, rights, watch
 from utsuwa.app.options import ControlOptions, Layout
 from utsuwa.cluster.embedded import Embedded
 from utsuwa.cluster.informer import Informers
 from utsuwa.controllers import (
+    aggregation,
     configuration,
     garbage,
     labeler,
@@ -91,8 +93,17 @@ class ControlPlane:
             node_name=default_node_name(),
             runtime=self._runtime,
         )
+        server = f"https://{LOOPBACK}:{options.api_port}"
+        if options.address_has_api:
+            server = f"https://{options.address}"  # gcloud calls port 443 whatever is written here
+        addresses = [options.address] if options.address else []
+        self._identity = Identity(self._layout, server, addresses, clock)
         self._api = ApiServer(
             cluster,
+            authorizer=rights(self._context.informers),
+            authentication=self._identity.authentication(
+                self._context.informers, ids, anonymous=bool(options.anonymous)
+            ),
             admission=admission(lambda: self._context.settings.current),
             clock=clock,
             ids=ids,
@@ -110,12 +121,16 @@ class ControlPlane:
         """Bring everything up; returns what the user should know of it, a line each."""
         await self._store.open()
         await bootstrap(self._cluster, self._addresses)
-        await self._serve_api(sockets)
+        await self._identity.local_token(self._cluster)
         context = self._context
+        watch(context.informers)
+        context.informers.start(self._tasks)
+        await context.informers.synced()
+        await self._api.serve(sockets, self._identity.context)
+        self._tasks.spawn(self._identity.keep(self._cluster), name="renewal of certificates")
         context.settings.follow(context.informers.of(CONFIG_MAP))
         for kind in KINDS:
             context.informers.of(kind)
-        context.informers.start(self._tasks)
         await context.informers.synced()
         # Who hears of a change first acts first: the way of a cold start (Deployment, Pod,
         # process) comes before those that only tell of it.
@@ -145,16 +160,6 @@ class ControlPlane:
         self._runtime.close()
         await self._store.close()
 
-    async def _serve_api(self, sockets: Sequence[socket.socket]) -> None:
-        options = self._options
-        authority = Authority.open(self._layout.pki, self._context.clock)
-        extra = [options.address] if options.address else []
-        await self._api.serve(sockets, authority.server_context(extra))
-        server = f"https://{LOOPBACK}:{options.api_port}"
-        if options.address_has_api:
-            server = f"https://{options.address}"  # gcloud calls port 443 whatever is written here
-        write_kubeconfig(self._layout.kubeconfig, authority.kubeconfig(server))
-
     def _controllers(self) -> list[Controller]:
         context = self._context
         return [
@@ -169,6 +174,7 @@ class ControlPlane:
             podautoscaler.build(context, self._scaler),
             podautoscaler.build_hpa(context, self._node, self._horizontal),
             serverlessservice.build(context, address=LOOPBACK, port=self._options.gateway_port),
+            aggregation.build(context),
             *garbage.build(context),
         ]
 
@@ -197,6 +203,7 @@ def _addresses(options: ControlOptions) -> Addresses:
         gateway_ip=options.address if options.address_has_gateway else LOOPBACK,
         gateway_port=options.gateway_port,
         api_port=options.api_port,
+        anonymous=options.anonymous,
     )
 
 

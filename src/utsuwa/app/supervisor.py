@@ -212,6 +212,7 @@ class Supervisor:
             address_has_gateway=self._listeners.address_has_gateway,
             api_fds=tuple(fds),
             ready_fd=self._ready_out,
+            anonymous=self._options.anonymous,
         )
         environment = {"UTSUWA_CONTROL": options.to_environment()}
         return self._child("control", ["-m", "utsuwa.app.control"], environment, fds)

@@ -6,6 +6,9 @@ _LABEL = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _MOST = 63
 
+ROLES = ("view", "edit", "admin")
+"""What one gives to people, from the least to the most."""
+
 
 def label(value: str, what: str) -> str:
     """`value`, if it can name a service, a namespace or a tag (RFC 1035).

@@ -35,7 +35,18 @@ def page() -> str:
             if command is not None:
                 child = click.Context(command, parent=ctx, info_name=name)
                 sections.append(_section(f"utsuwa {name}", command, child))
+                sections += _inner(f"utsuwa {name}", command, child)
     return "\n".join(sections)
+
+
+def _inner(title: str, command: click.Command, ctx: click.Context) -> list[str]:
+    """The commands of a group."""
+    if not isinstance(command, click.Group):
+        return []
+    return [
+        _section(f"{title} {name}", inner, click.Context(inner, parent=ctx, info_name=name))
+        for name, inner in command.commands.items()
+    ]
 
 
 def main(arguments: list[str]) -> int:

@@ -1,7 +1,15 @@
 """The kinds that commands ask for."""
 
 from utsuwa.app.api import Resource
-from utsuwa.model.kinds import POD, REVISION, SERVICE, Kind
+from utsuwa.model.kinds import (
+    CLUSTER_ROLE_BINDING,
+    POD,
+    REVISION,
+    ROLE_BINDING,
+    SECRET,
+    SERVICE,
+    Kind,
+)
 
 
 def _resource(kind: Kind) -> Resource:
@@ -11,3 +19,6 @@ def _resource(kind: Kind) -> Resource:
 SERVICES = _resource(SERVICE)
 REVISIONS = _resource(REVISION)
 PODS = _resource(POD)
+SECRETS = _resource(SECRET)
+ROLE_BINDINGS = _resource(ROLE_BINDING)
+CLUSTER_ROLE_BINDINGS = _resource(CLUSTER_ROLE_BINDING)

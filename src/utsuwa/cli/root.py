@@ -18,6 +18,7 @@ _COMMANDS: dict[str, str] = {
     "revisions": "List revisions, and the traffic they get.",
     "logs": "Show what a service printed.",
     "delete": "Delete services.",
+    "token": "Make, list and revoke bearer tokens.",
     "demo": "See it scale: the experiment from zero to 13 pods and back.",
     "version": "Show the version.",
     "completion": "Print the completion script of a shell.",

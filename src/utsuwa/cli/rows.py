@@ -42,6 +42,35 @@ def services(items: Sequence[Document], now: float, *, wide: bool, namespaces: b
     return _listing(columns + more if wide else columns, rows, items, namespaces=namespaces)
 
 
+def tokens(facts: Sequence[Document], now: float) -> Listing:
+    """One row a bearer token."""
+    columns = ("ID", "USER", "GROUPS", "ROLE", "EXPIRES", "AGE")
+    rows: list[tuple[str, ...]] = [
+        (
+            fact["id"],
+            fact["user"],
+            ",".join(fact["groups"]),
+            _role(fact),
+            _left(fact["expires"], now),
+            format_age(now - parse_rfc3339(fact["created"])) if fact["created"] else "",
+        )
+        for fact in facts
+    ]
+    return Listing(columns, rows)
+
+
+def _role(fact: Document) -> str:
+    where = f" in {fact['namespace']}" if fact["namespace"] else ""
+    return f"{fact['role']}{where}" if fact["role"] else ""
+
+
+def _left(expires: str | None, now: float) -> str:
+    if not expires:
+        return "never"
+    left = parse_rfc3339(expires) - now
+    return f"in {format_age(left)}" if left > 0 else "expired"
+
+
 def revisions(
     items: Sequence[Document],
     traffic: Mapping[tuple[str, str], "Traffic"],

@@ -3,7 +3,7 @@
 import re
 
 from utsuwa.cluster import refusals
-from utsuwa.model.kinds import NAMESPACE, Kind
+from utsuwa.model.kinds import NAMESPACE, RIGHTS_KINDS, Kind
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
@@ -12,12 +12,16 @@ _SUBDOMAIN_PATTERN = re.compile(_SUBDOMAIN)
 
 
 def check_name(kind: Kind, name: str) -> None:
-    """Every name is a DNS subdomain, a Namespace's a DNS label.
+    """Every name is a DNS subdomain, a Namespace's a DNS label; a role's or a binding's
+    (`system:node`) needs but fit into a path.
 
     Raises:
         InvalidError: it is not; in the words of Kubernetes.
     """
-    problem = _label_problem(name) if kind == NAMESPACE else _subdomain_problem(name)
+    if kind in RIGHTS_KINDS:
+        problem = _segment_problem(name)
+    else:
+        problem = _label_problem(name) if kind == NAMESPACE else _subdomain_problem(name)
     if problem:
         shown = f'Invalid value: "{name}": {problem}'
         raise refusals.invalid(kind, name, "metadata.name", shown, "FieldValueInvalid")
@@ -33,6 +37,12 @@ def _subdomain_problem(name: str) -> str:
         "'-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', "
         rf"regex used for validation is '{_LABEL}(\.{_LABEL})*')"
     )
+
+
+def _segment_problem(name: str) -> str:
+    if name in {".", ".."}:
+        return f"may not be '{name}'"
+    return next((f"may not contain '{sign}'" for sign in "/%" if sign in name), "")
 
 
 def _label_problem(name: str) -> str:

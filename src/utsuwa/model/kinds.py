@@ -52,6 +52,7 @@ _KNI = "knative-internal"
 _SERVING = "serving.knative.dev"
 _NET = "networking.internal.knative.dev"
 _SCALE = "autoscaling.internal.knative.dev"
+_RBAC = "rbac.authorization.k8s.io"
 
 NAMESPACE = Kind("", "v1", "Namespace", "namespaces", "namespace", False, ("ns",))
 NODE = Kind("", "v1", "Node", "nodes", "node", False, ("no",))
@@ -75,6 +76,13 @@ REPLICA_SET = Kind(
 ENDPOINT_SLICE = Kind(
     "discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", "endpointslice", True, (), (), ()
 )
+ROLE = Kind(_RBAC, "v1", "Role", "roles", "role", True, (), (), ())
+CLUSTER_ROLE = Kind(_RBAC, "v1", "ClusterRole", "clusterroles", "clusterrole", False, (), (), ())
+ROLE_BINDING = Kind(_RBAC, "v1", "RoleBinding", "rolebindings", "rolebinding", True, (), (), ())
+CLUSTER_ROLE_BINDING = Kind(
+    _RBAC, "v1", "ClusterRoleBinding", "clusterrolebindings", "clusterrolebinding",
+    False, (), (), (),
+)  # fmt: skip
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases", "lease", True, (), (), ())
 SERVICE = Kind(_SERVING, "v1", "Service", "services", "service", True, ("kservice", "ksvc"), _KN)
 CONFIGURATION = Kind(
@@ -110,6 +118,7 @@ CLUSTER_DOMAIN_CLAIM = Kind(
 KINDS: tuple[Kind, ...] = (
     NAMESPACE, NODE, POD, CORE_SERVICE, CONFIG_MAP, SECRET, SERVICE_ACCOUNT, ENDPOINTS, EVENT,
     DEPLOYMENT, REPLICA_SET, ENDPOINT_SLICE, LEASE,
+    ROLE, CLUSTER_ROLE, ROLE_BINDING, CLUSTER_ROLE_BINDING,
     SERVICE, CONFIGURATION, ROUTE, REVISION, DOMAIN_MAPPING,
     POD_AUTOSCALER, METRIC, SERVERLESS_SERVICE, INGRESS, CERTIFICATE, CLUSTER_DOMAIN_CLAIM,
 )  # fmt: skip
@@ -119,6 +128,9 @@ POD_METRICS = Kind("metrics.k8s.io", "v1beta1", "PodMetrics", "pods", "", True, 
 NODE_METRICS = Kind("metrics.k8s.io", "v1beta1", "NodeMetrics", "nodes", "", False, (), (), ())
 MEASURED_KINDS: tuple[Kind, ...] = (POD_METRICS, NODE_METRICS)
 """What can be read though nothing of it is stored: measured when somebody asks."""
+
+RIGHTS_KINDS: tuple[Kind, ...] = (ROLE, CLUSTER_ROLE, ROLE_BINDING, CLUSTER_ROLE_BINDING)
+"""Who may do what is said by objects of these kinds (`model.rights` reads them)."""
 
 SERVING_KINDS: tuple[Kind, ...] = (SERVICE, CONFIGURATION, ROUTE, REVISION)
 

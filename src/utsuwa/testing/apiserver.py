@@ -10,14 +10,22 @@ from pathlib import Path
 
 import aiohttp
 
+from utsuwa.apiserver.authentication import Authentication
+from utsuwa.apiserver.authorization import Rbac
+from utsuwa.apiserver.issued_tokens import IssuedTokens
 from utsuwa.apiserver.pki import Authority, write_kubeconfig
 from utsuwa.apiserver.ports import Admission, Containers, Review
 from utsuwa.apiserver.server import ApiServer
+from utsuwa.apiserver.service_tokens import ServiceTokens
 from utsuwa.cluster.embedded import Embedded
+from utsuwa.cluster.informer import Informers
 from utsuwa.cluster.port import Key
 from utsuwa.kit.clock import Clock, SystemClock
 from utsuwa.kit.documents import Document
 from utsuwa.kit.ids import Ids
+from utsuwa.kit.tasks import TaskSet
+from utsuwa.model import builtin_roles
+from utsuwa.model.kinds import RIGHTS_KINDS, SECRET, SERVICE_ACCOUNT
 from utsuwa.model.usage import PodUse
 from utsuwa.testing.cluster import memory_cluster
 
@@ -78,6 +86,20 @@ class Serving:
     http: aiohttp.ClientSession
     """A session of the administrator; paths are relative to `url`."""
 
+    def session(self, user: str = "", *groups: str, token: str = "") -> aiohttp.ClientSession:
+        """A session of somebody else: with a client certificate, a token, or neither."""
+        context = ssl.create_default_context(cadata=self.authority.ca.certificate.decode())
+        if user:
+            pair = self.authority.client(user, groups)
+            path = self.kubeconfig.with_name(f"{user}.pem")
+            path.write_bytes(pair.certificate + pair.key)
+            context.load_cert_chain(path)
+        return aiohttp.ClientSession(
+            self.url,
+            connector=aiohttp.TCPConnector(ssl=context, limit=0),
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+        )
+
     def admit(self, admission: Admission) -> None:
         """From now on, let `admission` decide about writes."""
         self._admissions.append(admission)
@@ -91,6 +113,7 @@ async def serving(
     admission: Admission = admit_everything,
     address: tuple[str, int] = ("127.0.0.1", 0),
     containers: Containers | None = None,
+    anonymous: bool = False,
 ) -> AsyncIterator[Serving]:
     """Serve a cluster in memory on `address`; certificates and kubeconfig go to `directory`."""
     used = clock or SystemClock()
@@ -106,8 +129,20 @@ async def serving(
         def latest(review: Review) -> tuple[Document, tuple[str, ...]]:
             return admissions[-1](review)
 
+        informers, tasks = Informers(cluster), TaskSet()
+        for kind in (*RIGHTS_KINDS, SECRET, SERVICE_ACCOUNT):
+            informers.of(kind)
+        for role in (*builtin_roles.cluster_roles(), *builtin_roles.cluster_role_bindings()):
+            await cluster.create(role)
+        authentication = Authentication(
+            ServiceTokens(authority.signer(), informers, used, Ids()),
+            IssuedTokens(informers, used),
+            anonymous=anonymous,
+        )
         server = ApiServer(
             cluster,
+            authorizer=Rbac(informers),
+            authentication=authentication,
             admission=latest,
             clock=used,
             ids=Ids(),
@@ -117,12 +152,15 @@ async def serving(
             decisions=told,
             containers=containers,
         )
+        informers.start(tasks)
+        await informers.synced()
         await server.serve([listening], authority.server_context([address[0]]))
         async with aiohttp.ClientSession(
             url, connector=aiohttp.TCPConnector(ssl=_trusting(authority), limit=0)
         ) as http:
             yield Serving(admissions, server, cluster, logs, told, authority, url, kubeconfig, http)
         await server.close()
+        await tasks.close()
 
 
 def _trusting(authority: Authority) -> ssl.SSLContext:

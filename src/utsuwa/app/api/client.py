@@ -74,7 +74,7 @@ class Client:
 
     def create(self, resource: Resource, document: Document) -> Document:
         """Create; the answer is the object as stored."""
-        path = resource.path(document["metadata"]["namespace"])
+        path = resource.path(document["metadata"].get("namespace", ""))
         return self._object("POST", path, body=document, query={"fieldValidation": "Strict"})
 
     def replace(self, resource: Resource, document: Document) -> Document:

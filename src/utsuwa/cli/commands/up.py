@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from utsuwa.cli.names import ROLES
+
 _PORT = click.IntRange(1, 65535)
 
 
@@ -54,7 +56,15 @@ _PORT = click.IntRange(1, 65535)
     show_default=True,
     help="How much is logged below DIR/logs.",
 )
-def command(
+@click.option(
+    "--anonymous",
+    type=click.Choice(ROLES),
+    is_flag=False,
+    flag_value="view",
+    default=None,
+    help="Let callers on this machine who do not say who they are act in this role [view].",
+)
+def command(  # noqa: PLR0913  (each one is an option)
     *,
     data_dir: Path | None,
     gateway_port: int,
@@ -64,6 +74,7 @@ def command(
     address: str,
     runtime: str,
     log_level: str,
+    anonymous: str | None,
 ) -> int:
     """Run a cluster in the foreground, until Ctrl-C or SIGTERM.
 
@@ -90,6 +101,7 @@ def command(
         address=address,
         runtime=runtime,
         log_level=log_level.lower(),
+        anonymous=anonymous or "",
     )
     return run(options)
 
