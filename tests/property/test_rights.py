@@ -46,9 +46,7 @@ def worlds(draw: st.DrawFn) -> dict[str, list[Document]]:
         document: Document = kind.document(namespace, name, **members)
         return document
 
-    roles = [
-        named(ROLE, space, name, rules=draw(rules)) for space in SPACES for name in ("r", "s")
-    ]
+    roles = [named(ROLE, space, name, rules=draw(rules)) for space in SPACES for name in ("r", "s")]
     cluster_roles = [named(CLUSTER_ROLE, "", name, rules=draw(rules)) for name in ("r", "c")]
     names = st.sampled_from(["r", "s", "c", "gone"])
     kinds = st.sampled_from(["Role", "ClusterRole"])

@@ -130,7 +130,9 @@ def test_what_is_missing_is_told_together() -> None:
 
 def test_a_built_in_role_gets_back_what_it_lacks() -> None:
     """What an operator added stays; `autoupdate: "false"` is left alone."""
-    wanted = next(r for r in builtin_roles.cluster_roles() if r["metadata"]["name"] == "system:discovery")
+    wanted = next(
+        r for r in builtin_roles.cluster_roles() if r["metadata"]["name"] == "system:discovery"
+    )
     own = {"verbs": ["get"], "nonResourceURLs": ["/mine"]}
     better = builtin_roles.completed({**wanted, "rules": [own]}, wanted)
     assert better is not None

@@ -4,9 +4,10 @@ from utsuwa.apiserver.columns.cells import Column
 from utsuwa.apiserver.columns.core import CORE
 from utsuwa.apiserver.columns.knative import KNATIVE
 from utsuwa.apiserver.columns.plain import PLAIN
+from utsuwa.apiserver.columns.rights import RIGHTS
 from utsuwa.model.kinds import Kind
 
-_COLUMNS: dict[Kind, tuple[Column, ...]] = {**CORE, **KNATIVE}
+_COLUMNS: dict[Kind, tuple[Column, ...]] = {**CORE, **KNATIVE, **RIGHTS}
 
 
 def columns_of(kind: Kind) -> tuple[Column, ...]:
