@@ -117,6 +117,11 @@ class Layout:
         return self.root / "images"
 
     @property
+    def pods(self) -> Path:
+        """Which processes pods are, and their writable layers."""
+        return self.root / "pods"
+
+    @property
     def logs(self) -> Path:
         """Logs of pods, and of our own processes."""
         return self.root / "logs"
@@ -127,7 +132,7 @@ class Layout:
         Raises:
             OSError: one of them cannot be made or written.
         """
-        for directory in (self.root, self.run, self.exits, self.logs):
+        for directory in (self.root, self.run, self.exits, self.logs, self.images, self.pods):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         probe = self.run / ".writable"
         probe.write_text("")

@@ -94,14 +94,18 @@ async def test_a_viewer_sees_pods_and_no_secrets(api: Serving) -> None:
         code, told = await call(eve, "GET", f"{SECRETS}/x")
         assert (code, told["message"]) == (
             403,
-            'secrets "x" is forbidden: User "eve" cannot get resource "secrets" in API group "" '
-            'in the namespace "default"',
+            (
+                'secrets "x" is forbidden: User "eve" cannot get resource "secrets" in API group "" '
+                'in the namespace "default"'
+            ),
         )
         code, told = await call(eve, "GET", "/api/v1/pods")
         assert (code, told["message"]) == (
             403,
-            'pods is forbidden: User "eve" cannot list resource "pods" in API group "" '
-            "at the cluster scope",
+            (
+                'pods is forbidden: User "eve" cannot list resource "pods" in API group "" '
+                "at the cluster scope"
+            ),
         )
         assert (await call(eve, "DELETE", f"{PODS}/x"))[0] == 403
         assert (await call(eve, "GET", "/apis"))[0] == 200
@@ -447,8 +451,10 @@ async def test_acting_as_somebody_else(api: Serving) -> None:
         code, told = await call(eve, "GET", PODS, **{"Impersonate-User": "admin"})
         assert (code, told["message"]) == (
             403,
-            'users "admin" is forbidden: User "eve" cannot impersonate resource "users" in API '
-            'group "" at the cluster scope',
+            (
+                'users "admin" is forbidden: User "eve" cannot impersonate resource "users" in API '
+                'group "" at the cluster scope'
+            ),
         )
 
 
