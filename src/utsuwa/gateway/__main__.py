@@ -5,6 +5,7 @@ UTSUWA_LINK            path of control's unix socket
 UTSUWA_GATEWAY_NAME    such as `gateway-0`
 UTSUWA_LOG_LEVEL       such as `INFO`
 UTSUWA_DRAIN_SECONDS   how long requests may still run after SIGTERM or SIGINT (30)
+UTSUWA_BODY_SECONDS    how long to wait for more of a request's body (60; 0 is for ever)
 UTSUWA_SERVING_FD      where to say, in a line of JSON, that connections are accepted (optional)
 
 SIGTERM and SIGINT end it: connections between two requests are closed at once. SIGHUP says that
@@ -24,10 +25,12 @@ import resource
 import signal
 import socket
 import sys
+from math import inf
 from typing import Any
 
 import uvloop
 
+from utsuwa.gateway.core import Limits
 from utsuwa.gateway.server import Gateway
 from utsuwa.kit import log
 from utsuwa.kit.clock import SystemClock
@@ -57,6 +60,26 @@ def sockets(text: str) -> list[socket.socket]:
         sock.setblocking(False)
         found.append(sock)
     return found
+
+
+def limits(environment: dict[str, str]) -> Limits:
+    """The limits that an operator may set.
+
+    Raises:
+        ValueError: a setting is not a number of seconds.
+    """
+    return Limits(body_timeout=_seconds(environment, "UTSUWA_BODY_SECONDS", Limits.body_timeout))
+
+
+def _seconds(environment: dict[str, str], name: str, default: float) -> float:
+    text = environment.get(name, "")
+    try:
+        value = float(text) if text else default
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < inf:
+        raise ValueError(f"{name}={text!r}: expected seconds such as `60`, or 0 for no limit")
+    return value
 
 
 def tune() -> None:
@@ -91,6 +114,7 @@ async def run(environment: dict[str, str]) -> int:
         name=environment.get("UTSUWA_GATEWAY_NAME", "gateway-0"),
         link=environment["UTSUWA_LINK"],
         sockets=sockets(environment["UTSUWA_GATEWAY_FDS"]),
+        limits=limits(environment),
         on_death=lambda name, error: end(1),
         on_serving=(lambda: _say_serving(serving_fd)) if serving_fd >= 0 else lambda: None,
     )

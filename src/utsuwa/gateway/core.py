@@ -39,6 +39,8 @@ class Limits:
     """Of what a client sent ahead (a body while it waits, the next requests), before we stop
     reading from it."""
     header_timeout: float = 60.0
+    body_timeout: float = 60.0
+    """How long we wait for more of a request's body whose answer has not begun; 0 is for ever."""
     linger: float = 2.0
     """How long a connection that we are to close is still read from, so that the client sees our
     answer and not a reset (RFC 9112 §9.6)."""

@@ -68,6 +68,8 @@ class ClientConnection(Incoming):
         if head.status < 200:
             if mine.http11:
                 self._write(head.out)
+            if head.status == 100:
+                self._watch_body()
             return
         self._status = head.status
         out = head.out

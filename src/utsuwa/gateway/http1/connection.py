@@ -11,7 +11,7 @@ from utsuwa.gateway.answers import answer
 from utsuwa.gateway.core import Core
 from utsuwa.gateway.entrance import Entrant
 from utsuwa.gateway.flow import pause, resume
-from utsuwa.gateway.http1.errors import BadMessageError
+from utsuwa.gateway.http1.errors import BadMessageError, late_body
 from utsuwa.gateway.http1.fields import CHUNKED, UNTIL_CLOSE
 from utsuwa.gateway.http1.probes import Reply, encode
 from utsuwa.gateway.http1.request import RequestHead, peer_of
@@ -33,7 +33,8 @@ class Connection(Entrant, asyncio.Protocol):
     * `_state`: idle (between requests, `_buffer` holds the beginning of a head), waiting (for a
       slot or a connection), active (on a pod), tunnel (after 101), discard (the rest of a body
       whose answer is out), linger (we have said our last word), closed;
-    * `_body_left` / `_body_chunks`: what of the request's body is still to come;
+    * `_body_left` / `_body_chunks`: what of the request's body is still to come, and `_last_read`,
+      when more of it came, or since when it may;
     * `_answer_length`, `_answer_chunks`: how an answer that has begun is framed for the client;
     * `_replay`: what the pod was or will be sent, as long as it can be sent again;
     * `_buffer`: bytes of later requests while one is under way.
@@ -41,7 +42,7 @@ class Connection(Entrant, asyncio.Protocol):
 
     __slots__ = (
         "_answer_chunks", "_answer_length", "_arrival", "_body_chunks", "_body_left", "_buffer", "_decode", "_eof", "_keep",
-        "_last_write", "_pod_eof", "_raw", "_read_paused", "_reading", "_replay", "_retried", "_revision", "_state",
+        "_last_read", "_last_write", "_pod_eof", "_raw", "_read_paused", "_reading", "_replay", "_retried", "_revision", "_state",
         "_status", "_usage", "_write_paused", "backend", "core", "deadline", "head", "peer",
         "plain", "transport", "upstream",
     )  # fmt: skip
@@ -62,6 +63,7 @@ class Connection(Entrant, asyncio.Protocol):
         self._body_chunks: ChunkedBody | None = None
         self._replay: bytes | None = None
         self._arrival = 0.0
+        self._last_read = inf
         self._last_write = 0.0
         self._status = 0
         self._retried = False
@@ -113,6 +115,9 @@ class Connection(Entrant, asyncio.Protocol):
         if self._state in {WAITING, ACTIVE}:
             if now < self.rearm():
                 return
+            if self._body_due() <= now:
+                self._break_off(late_body(self.core.limits.body_timeout))
+                return
             if self._status:
                 self._cut_short()
             else:
@@ -143,6 +148,23 @@ class Connection(Entrant, asyncio.Protocol):
         if self._answer_length == CHUNKED and (chunks is None or chunks.between):
             return b"%x\r\n%b\r\n0\r\n\r\n" % (len(_TOO_LATE), _TOO_LATE)
         return b""
+
+    def rearm(self) -> float:
+        """Set `deadline` anew, now that more may have come or been written; answers it."""
+        due = self.deadline = min(super().rearm(), self._body_due())
+        return due
+
+    def _body_due(self) -> float:
+        """When the client is late with its body; never while it is not its turn to send."""
+        limit = self.core.limits.body_timeout
+        if not self._body_left or self._status or self._read_paused or not limit:
+            return inf
+        return self._last_read + limit
+
+    def _watch_body(self) -> None:
+        """From now on it is the client's turn to send more of its body."""
+        self._last_read = self.core.monotonic()
+        self.deadline = min(self.deadline, self._body_due())
 
     def retire(self) -> None:
         """Close with the next answer; between two requests at once, or with some patience.
@@ -232,9 +254,9 @@ class Connection(Entrant, asyncio.Protocol):
         self._linger()
 
     def _break_off(self, error: BadMessageError) -> None:
-        """The request's body is malformed: its pod must not take what came for the whole."""
+        """The request's body is malformed or late: its pod must not take what came for the whole."""
         if self._state in {WAITING, ACTIVE}:
-            self._end(400)
+            self._end(error.status)
         if self._status:
             self._state = CLOSED
             self.transport.abort()
@@ -260,3 +282,5 @@ class Connection(Entrant, asyncio.Protocol):
         if self._read_paused:
             self._read_paused = False
             resume(self.transport)
+            if self._body_left:
+                self._watch_body()

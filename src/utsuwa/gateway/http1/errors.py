@@ -13,6 +13,11 @@ class BadMessageError(Exception):
         self.text = text
 
 
+def late_body(seconds: float) -> BadMessageError:
+    """The client has stopped sending in the middle of a request."""
+    return BadMessageError(408, f"no more of the request's body came for {seconds:g} s")
+
+
 class UpgradeOffer(Exception):  # noqa: N818  (it is no error: the client offers to go on in HTTP/2)
     """A request that asks for `Upgrade: h2c`; `settings` is its HTTP2-Settings field."""
 

@@ -136,6 +136,10 @@ class Incoming(Connection):
                 return
         self._state = WAITING
         self.enter(host, head.target)
+        if self._body_left:
+            self._last_read = inf  # who expects 100-continue sends nothing before
+            if not head.expect:
+                self._watch_body()
 
     def _elsewhere(self, host: "Host | None") -> "Host | None":
         """Where a special request for `host` goes; None when it is answered here."""
@@ -195,6 +199,11 @@ class Incoming(Connection):
                 self.deadline = inf
                 self._next()
             return
+        if end < 0 and self._state != IDLE:
+            self._watch_body()
+        self._pass_on(data)
+
+    def _pass_on(self, data: bytes) -> None:
         limit = self.core.limits.replay
         replay = self._replay
         if self.upstream is not None:

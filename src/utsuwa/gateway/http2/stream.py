@@ -5,23 +5,24 @@ has its limits of time; unlike one it does not know what its pod speaks: that is
 """
 
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from utsuwa.gateway.accounting import CLIENT_LEFT
 from utsuwa.gateway.answers import unknown_host
 from utsuwa.gateway.entrance import Entrant
-from utsuwa.gateway.http1.errors import BadMessageError
+from utsuwa.gateway.http1.errors import BadMessageError, late_body
 from utsuwa.gateway.http1.probes import Reply
 from utsuwa.gateway.http2 import translate
 from utsuwa.gateway.http2.answers import answer, grpc_trailers
 from utsuwa.gateway.http2.bridges import ToHttp1
 from utsuwa.gateway.http2.framing import INTERNAL_ERROR, PROTOCOL_ERROR
-from utsuwa.gateway.http2.session import Session, Stream
+from utsuwa.gateway.http2.session import Stream
 from utsuwa.gateway.http2.translate import Field, Fields, StreamHead
 from utsuwa.gateway.sessions import in_cookie
 
 if TYPE_CHECKING:
     from utsuwa.gateway.http1.request import Peer
+    from utsuwa.gateway.http2.connection import ClientSession
     from utsuwa.gateway.http2.exchange import Carrier
     from utsuwa.gateway.http2.upstream import PodSession
     from utsuwa.gateway.upstream import PodConnection
@@ -39,6 +40,8 @@ class ClientStream(Entrant, Stream):
 
     * `_state`: new (no request yet), waiting (for a slot or a connection), active (on a pod),
       done (out of the books; its last bytes may still be on their way out);
+    * `_last_read`, when more of the request's content came, or since when it may, and `_untaken`,
+      bytes of it that wait for the pod;
     * `_content`: what of the request's body has come, as long as it can be sent (again), and
       `_request_trailers`;
     * `_bare`: the header block was all of the request;
@@ -46,16 +49,19 @@ class ClientStream(Entrant, Stream):
     """
 
     __slots__ = (
-        "_arrival", "_bare", "_content", "_content_size", "_extra", "_last_write", "_received",
-        "_replayable", "_request_trailers", "_revision", "_state", "_status", "_tries", "_usage",
+        "_arrival", "_bare", "_content", "_content_size", "_extra", "_last_read", "_last_write",
+        "_received",
+        "_replayable", "_request_trailers", "_revision", "_state", "_status", "_tries", "_untaken",
+        "_usage",
         "backend", "carrier", "core", "deadline", "head", "peer",
     )  # fmt: skip
 
     head: StreamHead
+    session: "ClientSession"
     wants_upgrade = False
     """No protocol is switched on a stream."""
 
-    def __init__(self, session: Session[Any], stream_id: int, peer: "Peer") -> None:
+    def __init__(self, session: "ClientSession", stream_id: int, peer: "Peer") -> None:
         super().__init__(session, stream_id)
         self.core = session.core
         self.peer = peer
@@ -64,6 +70,8 @@ class ClientStream(Entrant, Stream):
         self.carrier: Carrier | None = None
         self._state = _NEW
         self._arrival = self._last_write = 0.0
+        self._last_read = inf
+        self._untaken = 0
         self._content: list[bytes] = []
         self._content_size = self._received = 0
         self._replayable = True
@@ -96,6 +104,8 @@ class ClientStream(Entrant, Stream):
             host = host.tagged(dict(head.fields).get(b"knative-serving-tag", b""))
         self._state = _WAITING
         self.enter(host, head.target)
+        if not (self.got_end or head.grpc or head.expect):
+            self._watch_body()
 
     def bound_to(self) -> str:
         """The pod that the client's cookies name, or ""."""
@@ -109,9 +119,10 @@ class ClientStream(Entrant, Stream):
     def refuse(self, error: BadMessageError) -> None:
         """What came is no request."""
         if self._state in {_WAITING, _ACTIVE}:
-            self._end(400)
-            self.reset(PROTOCOL_ERROR)
-            return
+            self._end(error.status)
+            if error.status != 408:
+                self.reset(PROTOCOL_ERROR)
+                return
         self._state = _DONE
         self._answer(error.status, error.text, grpc=False, head_only=False)
 
@@ -120,6 +131,9 @@ class ClientStream(Entrant, Stream):
         if self._state not in {_WAITING, _ACTIVE}:
             return
         self._received += len(data)
+        self._untaken += len(data)
+        if not (end or self.head.grpc):
+            self._watch_body()
         if not self._fits(end=end):
             self.refuse(BadMessageError(400, "the body is not as long as content-length says"))
             return
@@ -199,10 +213,15 @@ class ClientStream(Entrant, Stream):
 
     def uploaded(self, size: int) -> None:
         """The pod has taken content: the client may send more."""
+        self._untaken -= size
+        if not (self.got_end or self.head.grpc):
+            self._watch_body()
         self.take(size)
 
     def inform(self, status: int, fields: Fields) -> None:
         """1xx."""
+        if status == 100 and not self.got_end:
+            self._watch_body()
         self.write_head([(b":status", b"%d" % status), *fields], end=False)
 
     def respond(self, status: int, fields: Fields, *, end: bool) -> None:
@@ -275,8 +294,33 @@ class ClientStream(Entrant, Stream):
         if self._state == _DONE:
             self.reset(INTERNAL_ERROR)  # the client does not take the last bytes of its answer
             return
-        if now >= self.rearm():
+        if now < self.rearm():
+            return
+        if self._body_due() <= now:
+            self.refuse(late_body(self.core.limits.body_timeout))
+        else:
             self._fail(504, "request timeout")
+
+    def rearm(self) -> float:
+        """Set `deadline` anew, now that more may have come or been written; answers it."""
+        due = self.deadline = min(super().rearm(), self._body_due())
+        return due
+
+    def _body_due(self) -> float:
+        """When the client is late with its body; never while it is not its turn to send.
+
+        A stream of gRPC may be silent for as long as it likes.
+        """
+        limit = self.core.limits.body_timeout
+        if self.got_end or self._status or self._untaken > 0 or not limit:
+            return inf
+        return self._last_read + limit
+
+    def _watch_body(self) -> None:
+        """From now on it is the client's turn to send more of its body."""
+        self._last_read = self.core.monotonic()
+        self.deadline = min(self.deadline, self._body_due())
+        self.session.deadline = min(self.session.deadline, self.deadline)
 
     def _fail(self, status: int, text: str) -> None:
         """No answer will come from the pod, or no more of it."""

@@ -42,7 +42,7 @@ class StreamHead:
     """What a hop knows of a request that came as a header block. Not changed once made."""
 
     __slots__ = (
-        "authority", "fields", "grpc", "head_only", "host", "length", "method", "probe",
+        "authority", "expect", "fields", "grpc", "head_only", "host", "length", "method", "probe",
         "repeatable", "target",
     )  # fmt: skip
 
@@ -53,6 +53,8 @@ class StreamHead:
     """Lower case, without port and trailing dot."""
     length: int | None
     """Of the body in bytes, where it is declared."""
+    expect: bool
+    """Its client sends the body once it has got 100."""
     grpc: bool
     head_only: bool
     repeatable: bool
@@ -105,6 +107,7 @@ def read_request(block: Iterable[Field]) -> StreamHead:
     if length is not None and (not length.isdigit() or len(length) > 18):
         raise BadMessageError(400, "content-length is not a number")
     head.length = None if length is None else int(length)
+    head.expect = b"expect" in found
     head.probe = None if _ASKING.isdisjoint(found) else reply_to(found)
     head.grpc = found.get(b"content-type", b"").startswith(b"application/grpc")
     return head
