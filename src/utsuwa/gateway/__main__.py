@@ -6,6 +6,7 @@ UTSUWA_GATEWAY_NAME    such as `gateway-0`
 UTSUWA_LOG_LEVEL       such as `INFO`
 UTSUWA_DRAIN_SECONDS   how long requests may still run after SIGTERM or SIGINT (30)
 UTSUWA_BODY_SECONDS    how long to wait for more of a request's body (60; 0 is for ever)
+UTSUWA_TUNNEL_DRAIN_SECONDS  how long a WebSocket may stay on a pod that is to go (60)
 UTSUWA_SERVING_FD      where to say, in a line of JSON, that connections are accepted (optional)
 
 SIGTERM and SIGINT end it: connections between two requests are closed at once. SIGHUP says that
@@ -68,7 +69,10 @@ def limits(environment: dict[str, str]) -> Limits:
     Raises:
         ValueError: a setting is not a number of seconds.
     """
-    return Limits(body_timeout=_seconds(environment, "UTSUWA_BODY_SECONDS", Limits.body_timeout))
+    return Limits(
+        body_timeout=_seconds(environment, "UTSUWA_BODY_SECONDS", Limits.body_timeout),
+        tunnel_drain=_seconds(environment, "UTSUWA_TUNNEL_DRAIN_SECONDS", Limits.tunnel_drain),
+    )
 
 
 def _seconds(environment: dict[str, str], name: str, default: float) -> float:

@@ -41,6 +41,8 @@ class Limits:
     header_timeout: float = 60.0
     body_timeout: float = 60.0
     """How long we wait for more of a request's body whose answer has not begun; 0 is for ever."""
+    tunnel_drain: float = 60.0
+    """How long an upgraded connection may stay on a pod that is to go (`spec/dataplane.md` §8)."""
     linger: float = 2.0
     """How long a connection that we are to close is still read from, so that the client sees our
     answer and not a reset (RFC 9112 §9.6)."""
@@ -66,6 +68,10 @@ class Sweepable(Protocol):
 
     def retire(self) -> None:
         """Take no further request; close as soon as nothing is under way."""
+        ...
+
+    def part(self) -> None:
+        """End what is under way now, as cleanly as can be, and close."""
         ...
 
     def abort(self) -> None:

@@ -84,6 +84,10 @@ class Exchange(Protocol):
         """The pod sends no more after the switch."""
         ...
 
+    def pod_leaves(self) -> None:
+        """The pod gets no new request, and ends when those that it has are over."""
+        ...
+
     def upstream_lost(self, reason: str, *, begun: bool, stale: bool) -> None:
         """The connection broke before the response was complete."""
         ...

@@ -22,6 +22,8 @@ _log = get_logger(__name__)
 SWEEP = 0.125
 """Seconds between two looks at the deadlines: the precision of every timeout."""
 _TRIM = 60.0
+_PARTING = 0.3
+"""Seconds for the last words of what is cut when the gateway ends."""
 _AFTER_BOUNDARY = 0.003
 
 
@@ -146,6 +148,11 @@ class Gateway:
             await core.clock.sleep(0.02)
         if core.connections:
             _log.warning("drain limit passed: cutting", connections=len(core.connections))
+            for connection in list(core.connections):
+                connection.part()
+            end = core.monotonic() + _PARTING
+            while core.connections and core.monotonic() < end:
+                await core.clock.sleep(0.02)
             for connection in list(core.connections):
                 connection.abort()
             await core.clock.sleep(0)

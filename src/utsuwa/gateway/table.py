@@ -179,6 +179,8 @@ class Revision(Admission[Pod]):
         if pod.own == 0:
             pod.close_idle()
             self.core.send(Drained(self.name, pod.uid))
+        else:
+            pod.leave()
 
     # --- control --------------------------------------------------------------------------------
 

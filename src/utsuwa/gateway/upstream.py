@@ -122,6 +122,12 @@ class Pod(Backend):
         else:
             self.idle[connection] = None
 
+    def leave(self) -> None:
+        """Tell the requests under way that the pod is to go."""
+        for connection in list(self.connections):
+            if connection.exchange is not None:
+                connection.exchange.pod_leaves()
+
     def close_idle(self) -> None:
         """Close the connections that wait."""
         for connection in list(self.idle):

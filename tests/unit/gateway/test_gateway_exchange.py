@@ -793,12 +793,15 @@ async def test_silence_has_its_own_limit() -> None:
 
 
 async def test_an_upgraded_connection_ends_with_the_smallest_limit() -> None:
+    """`spec/dataplane.md` §5; both sides are told, traffic or not."""
     hop = await hop_to(POD, timeout=3.0, response_start_timeout=2.0)
     client = await sent(hop, request("Connection: Upgrade", "Upgrade: websocket"))
     hop.pods[0].feed(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n")
     await asyncio.sleep(2.1)
     hop.sweep()
-    assert client.aborted
+    assert client.take().endswith(b"\x88\x11\x03\xe9request timeout")
+    assert client.eof
+    assert hop.pods[0].closed
 
 
 async def test_a_head_that_never_ends_is_cut() -> None:

@@ -86,11 +86,8 @@ class ClientConnection(Incoming):
             out = with_field(out, b"Connection", b"close")
         elif not mine.http11:
             out = with_field(out, b"Connection", b"keep-alive")
+        self._events = b"text/event-stream" in out
         self._write(self._with_session(out))
-
-    def _with_session(self, out: bytes) -> bytes:
-        cookie = self.new_session() if self._revision.sticky else b""
-        return with_field(out, b"Set-Cookie", cookie) if cookie else out
 
     def response_body(self, data: bytes, chunks: ChunkedBody | None) -> bool:
         """More of the body."""
@@ -113,28 +110,6 @@ class ClientConnection(Incoming):
         self._detach_upstream()
         self._end(self._status)
         self._next()
-
-    def switched(self, head: ResponseHead, rest: bytes) -> None:
-        """101: from now on bytes pass both ways, and what the client sent ahead goes first."""
-        self._state = TUNNEL
-        self._status = 101
-        self._write(self._with_session(head.out) + rest)
-        ahead, self._buffer = self._buffer, b""
-        if ahead and self.upstream is not None:
-            self.upstream.transport.write(ahead)
-        self._resume_reading()
-
-    def tunnel_data(self, data: bytes) -> None:
-        """Bytes from the pod after the switch."""
-        self.transport.write(data)
-
-    def tunnel_eof(self) -> None:
-        """The pod sends no more."""
-        if self._eof:
-            self.transport.close()
-        else:
-            self._pod_eof = True
-            self.transport.write_eof()
 
     def upstream_lost(self, reason: str, *, begun: bool, stale: bool) -> None:
         """The pod's connection broke: send the request again where that is safe, else say so."""

@@ -1,6 +1,7 @@
 """What a client's connection is between, and how what it does comes to an end.
 
-The other parts: requests coming in are :mod:`incoming`, answers going out :mod:`client`.
+The other parts: requests coming in are :mod:`incoming`, answers going out :mod:`client`,
+and what follows a switch of protocols :mod:`tunnel`.
 """
 
 import asyncio
@@ -15,10 +16,12 @@ from utsuwa.gateway.http1.errors import BadMessageError, late_body
 from utsuwa.gateway.http1.fields import CHUNKED, UNTIL_CLOSE
 from utsuwa.gateway.http1.probes import Reply, encode
 from utsuwa.gateway.http1.request import RequestHead, peer_of
+from utsuwa.gateway.http1.response import with_field
 
 if TYPE_CHECKING:
     from utsuwa.gateway.exchange import Upstream
     from utsuwa.gateway.http1.chunked import ChunkedBody
+    from utsuwa.gateway.http1.websocket import Way
 
 IDLE, WAITING, ACTIVE, TUNNEL, DISCARD, LINGER, CLOSED = range(7)
 _TOO_LATE = b"request timeout"
@@ -37,13 +40,15 @@ class Connection(Entrant, asyncio.Protocol):
       when more of it came, or since when it may;
     * `_answer_length`, `_answer_chunks`: how an answer that has begun is framed for the client;
     * `_replay`: what the pod was or will be sent, as long as it can be sent again;
-    * `_buffer`: bytes of later requests while one is under way.
+    * `_buffer`: bytes of later requests while one is under way;
+    * `_events`: the answer is a stream of events;
+    * `_ways` of a WebSocket, and `_parting`: it is being told to end.
     """
 
     __slots__ = (
-        "_answer_chunks", "_answer_length", "_arrival", "_body_chunks", "_body_left", "_buffer", "_decode", "_eof", "_keep",
-        "_last_read", "_last_write", "_pod_eof", "_raw", "_read_paused", "_reading", "_replay", "_retried", "_revision", "_state",
-        "_status", "_usage", "_write_paused", "backend", "core", "deadline", "head", "peer",
+        "_answer_chunks", "_answer_length", "_arrival", "_body_chunks", "_body_left", "_buffer", "_decode", "_eof", "_events", "_keep",
+        "_last_read", "_last_write", "_parting", "_pod_eof", "_raw", "_read_paused", "_reading", "_replay", "_retried", "_revision", "_state",
+        "_status", "_usage", "_ways", "_write_paused", "backend", "core", "deadline", "head", "peer",
         "plain", "transport", "upstream",
     )  # fmt: skip
 
@@ -70,6 +75,9 @@ class Connection(Entrant, asyncio.Protocol):
         self._keep = not core.draining
         self._eof = False
         self._pod_eof = False
+        self._parting = False
+        self._ways: tuple[Way, Way] | None = None
+        self._events = False
         self._decode = False
         self._answer_length = 0
         self._answer_chunks: ChunkedBody | None = None
@@ -119,21 +127,23 @@ class Connection(Entrant, asyncio.Protocol):
                 self._break_off(late_body(self.core.limits.body_timeout))
                 return
             if self._status:
-                self._cut_short()
+                self._cut_short(504, _TOO_LATE)
             else:
                 self.reply(504, _TOO_LATE.decode())
+        elif self._state == TUNNEL:
+            self._end_tunnel()
         elif self._state == IDLE and self._buffer:
             self._refuse(BadMessageError(408, "the request's head took too long"))
         else:
             self.transport.abort()
 
-    def _cut_short(self) -> None:
-        """The answer has begun and takes too long. As in the original it ends with the words of a
-        504 where its framing leaves room for them; where it does not, it ends with the connection.
+    def _cut_short(self, status: int, words: bytes) -> None:
+        """End an answer that has begun with `words`, where its framing leaves room for them (as the
+        original does with those of a 504); where it does not, it ends with the connection.
         """
-        last = self._last_words()
-        self._end(504)
-        if not last:
+        last = self._last(words)
+        self._end(status)
+        if last is None:
             self._state = CLOSED
             self.transport.abort()
             return
@@ -141,13 +151,14 @@ class Connection(Entrant, asyncio.Protocol):
         self._keep = False
         self._next()
 
-    def _last_words(self) -> bytes:
+    def _last(self, words: bytes) -> bytes | None:
         if self._answer_length == UNTIL_CLOSE:
-            return _TOO_LATE
+            return words
         chunks = self._answer_chunks
         if self._answer_length == CHUNKED and (chunks is None or chunks.between):
-            return b"%x\r\n%b\r\n0\r\n\r\n" % (len(_TOO_LATE), _TOO_LATE)
-        return b""
+            chunk = b"%x\r\n%b\r\n" % (len(words), words) if words else b""
+            return chunk + b"0\r\n\r\n"
+        return None
 
     def rearm(self) -> float:
         """Set `deadline` anew, now that more may have come or been written; answers it."""
@@ -184,9 +195,29 @@ class Connection(Entrant, asyncio.Protocol):
             else:
                 self.transport.close()
 
+    def part(self) -> None:
+        """End what is under way now, as cleanly as can be, and close."""
+        self._keep = False
+        if self._state == TUNNEL:
+            self._end_tunnel()
+        elif self._state in {WAITING, ACTIVE} and not self._status:
+            self.reply(503, "the gateway was stopped")
+        elif self._state == ACTIVE and self._events:
+            self._cut_short(self._status, b"")  # whoever listens to events comes again
+        else:
+            self.transport.abort()  # a truncated answer must look truncated
+
+    def _end_tunnel(self) -> None:
+        """An upgraded connection must end."""
+        raise NotImplementedError
+
     def abort(self) -> None:
         """Close at once."""
         self.transport.abort()
+
+    def _with_session(self, out: bytes) -> bytes:
+        cookie = self.new_session() if self._revision.sticky else b""
+        return with_field(out, b"Set-Cookie", cookie) if cookie else out
 
     # --- the ends of a request ------------------------------------------------------------------
 

@@ -18,11 +18,11 @@ from utsuwa.gateway.http1.connection import (
     LINGER,
     TUNNEL,
     WAITING,
-    Connection,
 )
 from utsuwa.gateway.http1.errors import BadMessageError, UpgradeOffer
 from utsuwa.gateway.http1.fields import CHUNKED
 from utsuwa.gateway.http1.request import MAX_HEAD
+from utsuwa.gateway.http1.tunnel import Tunnel
 from utsuwa.gateway.http2.connection import take_over
 from utsuwa.gateway.http2.framing import PREFACE
 from utsuwa.gateway.sessions import in_head
@@ -34,7 +34,7 @@ _REMEMBER = 2048
 """Longest head in bytes that is kept to be recognised when it comes again."""
 
 
-class Incoming(Connection):
+class Incoming(Tunnel):
     """The half of a client's connection that reads. For the state, see :class:`Connection`."""
 
     __slots__ = ()
@@ -47,8 +47,7 @@ class Incoming(Connection):
                 self._buffer = b""
             self._read_heads(data)
         elif self._state == TUNNEL:
-            if self.upstream is not None:
-                self.upstream.transport.write(data)
+            self._to_pod(data)
         elif self._state == LINGER:
             pass
         elif self._body_left:
@@ -233,11 +232,7 @@ class Incoming(Connection):
     def eof_received(self) -> bool:
         """The client sends no more: it left, unless it had announced its last request."""
         self._eof = True
-        if self._state == TUNNEL and self.upstream is not None:
-            if self._pod_eof:
-                return False  # neither side has more to say
-            if self.upstream.transport.can_write_eof():
-                self.upstream.transport.write_eof()
-            return True
+        if self._state == TUNNEL:
+            return self._tunnel_eof_of_client()
         under_way = self._state in {WAITING, ACTIVE}
         return under_way and not self._body_left and not (self.head.keep_alive and self._keep)

@@ -155,6 +155,9 @@ class ToHttp1:
         """Never."""
         raise NotImplementedError
 
+    def pod_leaves(self) -> None:
+        """What is under way ends in its own time."""
+
     def upstream_lost(self, reason: str, *, begun: bool, stale: bool) -> None:
         """The connection broke."""
         self._consumer.upstream_lost(reason, begun=begun, stale=stale)

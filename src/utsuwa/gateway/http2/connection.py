@@ -116,6 +116,14 @@ class ClientSession(Session[ClientStream]):
             self.deadline = min(self.deadline, self.core.monotonic() + _GRACE)
             self.flush()
 
+    def part(self) -> None:
+        """End what is under way now, as cleanly as can be, and close."""
+        for stream in list(self.streams.values()):
+            stream.part()
+        self._parting = True
+        if not self.closed:
+            self._refuse_new()
+
     def abort(self) -> None:
         """Close at once."""
         self.closed = True

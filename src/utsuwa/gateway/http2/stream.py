@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _NEW, _WAITING, _ACTIVE, _DONE = range(4)
 _STATES = ("new", "waiting", "active", "done")
+_EVENTS = (b"content-type", b"text/event-stream")
 _TRIES = 3
 """How often a request goes out that pods say they have not looked at."""
 
@@ -49,7 +50,7 @@ class ClientStream(Entrant, Stream):
     """
 
     __slots__ = (
-        "_arrival", "_bare", "_content", "_content_size", "_extra", "_last_read", "_last_write",
+        "_arrival", "_bare", "_content", "_content_size", "_events", "_extra", "_last_read", "_last_write",
         "_received",
         "_replayable", "_request_trailers", "_revision", "_state", "_status", "_tries", "_untaken",
         "_usage",
@@ -79,6 +80,7 @@ class ClientStream(Entrant, Stream):
         self._request_trailers: Fields | None = None
         self._extra: tuple[Field, ...] = ()
         self._status = 0
+        self._events = False
         self._tries = 0
 
     def __repr__(self) -> str:
@@ -227,6 +229,7 @@ class ClientStream(Entrant, Stream):
     def respond(self, status: int, fields: Fields, *, end: bool) -> None:
         """The answer begins."""
         self._status = status
+        self._events = _EVENTS in fields
         self._wrote()
         cookie = self.new_session() if self._revision.sticky else b""
         if cookie:
@@ -322,6 +325,11 @@ class ClientStream(Entrant, Stream):
         self.deadline = min(self.deadline, self._body_due())
         self.session.deadline = min(self.session.deadline, self.deadline)
 
+    def part(self) -> None:
+        """The gateway ends before the request does."""
+        if self._state in {_WAITING, _ACTIVE}:
+            self._fail(503, "the gateway was stopped")
+
     def _fail(self, status: int, text: str) -> None:
         """No answer will come from the pod, or no more of it."""
         if not self._status:
@@ -330,6 +338,8 @@ class ClientStream(Entrant, Stream):
         self._end(status, ours=True)
         if self.head.grpc:
             self.write_end(grpc_trailers(status, text))
+        elif self._events:
+            self.write_end(None)  # whoever listens to events comes again
         else:
             self.reset(INTERNAL_ERROR)  # a truncated answer must look truncated
 
