@@ -5,15 +5,13 @@ request carries the head of a browser).
 """
 
 import argparse
-import os
-from pathlib import Path
 
 import uvloop
 from benchmarks.gateway import peers
 from benchmarks.gateway.load import Result, load
+from benchmarks.gateway.measures import cpu_seconds, rss_mib
 from benchmarks.gateway.peers import HOST, Peer
 
-_TICK = os.sysconf("SC_CLK_TCK")
 _BROWSER = (
     "Connection: keep-alive",
     'sec-ch-ua: "Chromium";v="140", "Not;A=Brand";v="24", "Google Chrome";v="140"',
@@ -28,20 +26,6 @@ _BROWSER = (
     "Accept-Language: en-US,en;q=0.9",
     "Cookie: session=0123456789abcdef0123456789abcdef",
 )
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process, all threads."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICK
-
-
-def rss_mib(pid: int) -> float:
-    """Resident memory now."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) / 1024
-    return 0.0
 
 
 Row = tuple[str, int, Result, float, float]
@@ -85,6 +69,9 @@ async def rows(options: argparse.Namespace) -> list[Row]:
         if not only or "nginx" in only:
             async with peers.nginx(target) as other:
                 await run(other, "nginx")
+        if not only or "haproxy" in only:
+            async with peers.haproxy(target) as other:
+                await run(other, "haproxy")
     return found
 
 

@@ -11,7 +11,7 @@ from concurrent import futures
 import grpc
 import grpc.aio
 from benchmarks.gateway import peers
-from benchmarks.gateway.__main__ import cpu_seconds
+from benchmarks.gateway.measures import cpu_seconds
 from benchmarks.gateway.peers import HOST, Peer
 
 from utsuwa.kit.clock import SystemClock

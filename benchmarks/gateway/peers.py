@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from utsuwa.routing.messages import Ack, Endpoint
+from utsuwa.routing.messages import Ack, Endpoint, Snapshot
 from utsuwa.testing.gateway import FakeControl, one_service
 
 HOST = "hello.default.example.com"
@@ -75,18 +75,20 @@ async def backend(size: int) -> AsyncIterator[Peer]:
         yield Peer("direct", port, child.pid)
 
 
+@dataclass(frozen=True)
+class Linked:
+    """Our gateway, and the control that it listens to."""
+
+    peer: Peer
+    control: FakeControl
+
+
 @asynccontextmanager
-async def gateway(
-    pods: int, target: Peer, concurrency: int = 0, *, protocol: str = "http1"
-) -> AsyncIterator[Peer]:
-    """Our gateway before `target`, which stands for `pods` pods."""
+async def linked(table: Snapshot) -> AsyncIterator[Linked]:
+    """Our gateway with `table`, in force."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(4096)
-    endpoints = [Endpoint(f"pod-{n}", "127.0.0.1", target.port, ready=True) for n in range(pods)]
-    table = one_service(
-        *endpoints, host=HOST, revision=REVISION, concurrency=concurrency, protocol=protocol
-    )
     with tempfile.TemporaryDirectory() as directory:
         path = str(Path(directory) / "link.sock")
         environment = {
@@ -102,8 +104,21 @@ async def gateway(
             process(*command, env=environment, pass_fds=[listener.fileno()]) as child,
         ):
             await control.wait_for(Ack, seconds=15)
-            yield Peer("utsuwa", listener.getsockname()[1], child.pid)
+            yield Linked(Peer("utsuwa", listener.getsockname()[1], child.pid), control)
     listener.close()
+
+
+@asynccontextmanager
+async def gateway(
+    pods: int, target: Peer, concurrency: int = 0, *, protocol: str = "http1"
+) -> AsyncIterator[Peer]:
+    """Our gateway before `target`, which stands for `pods` pods."""
+    endpoints = [Endpoint(f"pod-{n}", "127.0.0.1", target.port, ready=True) for n in range(pods)]
+    table = one_service(
+        *endpoints, host=HOST, revision=REVISION, concurrency=concurrency, protocol=protocol
+    )
+    async with linked(table) as found:
+        yield found.peer
 
 
 def envoy_binary() -> str | None:
@@ -214,6 +229,7 @@ http {{
   fastcgi_temp_path {directory}/f; uwsgi_temp_path {directory}/u; scgi_temp_path {directory}/s;
   upstream pods {{ server 127.0.0.1:{upstream}; keepalive 1024; }}
   keepalive_requests 100000000;
+  client_max_body_size 0; proxy_request_buffering off; proxy_max_temp_file_size 0;
   server {{
     listen 127.0.0.1:{port} backlog=4096;
     location / {{
@@ -239,3 +255,38 @@ async def nginx(target: Peer) -> AsyncIterator[Peer | None]:
         async with process(binary, "-p", directory, "-c", str(config)) as child:
             await reachable(port)
             yield Peer("nginx", port, child.pid)
+
+
+_HAPROXY = """
+global
+  nbthread 1
+  maxconn 8192
+defaults
+  mode http
+  timeout connect 1s
+  timeout client 60s
+  timeout server 60s
+  http-reuse always
+frontend all
+  bind 127.0.0.1:{port} backlog 4096
+  option forwardfor
+  default_backend pods
+backend pods
+  server one 127.0.0.1:{upstream} pool-max-conn 1024
+"""
+
+
+@asynccontextmanager
+async def haproxy(target: Peer) -> AsyncIterator[Peer | None]:
+    """HAProxy with one thread, or None where there is none."""
+    binary = shutil.which("haproxy")
+    if binary is None:
+        yield None
+        return
+    port = free_port()
+    with tempfile.TemporaryDirectory() as directory:
+        config = Path(directory) / "haproxy.cfg"
+        config.write_text(_HAPROXY.format(port=port, upstream=target.port))
+        async with process(binary, "-db", "-q", "-f", str(config)) as child:
+            await reachable(port)
+            yield Peer("haproxy", port, child.pid)
