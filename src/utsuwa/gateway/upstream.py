@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _log = get_logger(__name__)
 _MAX_HEAD = 256 * 1024
+_DIALS = 32
+"""Connections to one pod that are opened at the same time. When many wait, most are served by
+those that the first of them free, which costs a tenth of one connection each."""
 _NONE, _HEAD, _BODY, _TUNNEL = range(4)
 
 
@@ -33,11 +36,12 @@ class Pod(Backend):
     """One endpoint: its address, its warm connections and what its owner wants to know of it.
 
     Mutable state: `idle` (connections that wait, newest last), `connections` (all), `wanting`
-    (exchanges that have a slot here and wait for a connection), `draining`, `proven`.
+    (exchanges that have a slot here and wait for a connection), `dialling` (connections that are
+    being opened), `draining`, `proven`.
     """
 
     __slots__ = (
-        "connections", "core", "draining", "host", "idle", "port", "prober", "proven", "revision",
+        "connections", "core", "dialling", "draining", "host", "idle", "port", "prober", "proven", "revision",
         "told_ready",
         "uid", "wanting",
     )  # fmt: skip
@@ -52,6 +56,7 @@ class Pod(Backend):
         self.idle: dict[PodConnection, None] = {}
         self.connections: set[PodConnection] = set()
         self.wanting: dict[Caller, None] = {}
+        self.dialling = 0
         self.draining = False
         self.proven = False
         """We or control have seen it answer."""
@@ -70,7 +75,27 @@ class Pod(Backend):
     def dial(self, caller: Caller) -> None:
         """Open a connection for `caller`, which has a slot."""
         self.wanting[caller] = None
-        self.core.tasks.start(self._dial(), name="dial")
+        self._dial_if_wanted()
+
+    def offer(self, connection: "PodConnection") -> None:
+        """`connection` has come free while others wait for one that is being opened."""
+        if self.wanting and connection in self.idle:
+            del self.idle[connection]
+            caller = next(iter(self.wanting))
+            del self.wanting[caller]
+            caller.connected(connection)
+
+    def _dial_if_wanted(self) -> None:
+        if self.dialling < min(len(self.wanting), _DIALS):
+            self.dialling += 1
+            self.core.tasks.start(self._dial_on(), name="dial")
+
+    async def _dial_on(self) -> None:
+        try:
+            await self._dial()
+        finally:
+            self.dialling -= 1
+        self._dial_if_wanted()
 
     async def _dial(self) -> None:
         try:
@@ -306,6 +331,8 @@ class PodConnection(asyncio.Protocol):
         pod = self.pod
         if reusable and not self.closed and not pod.draining and not self.write_paused:
             pod.idle[self] = None
+            if pod.wanting:  # in the loop's next round: this exchange is still to be told
+                pod.core.loop.call_soon(pod.offer, self)
         else:
             self.close()
 

@@ -84,6 +84,32 @@ async def test_the_newest_warm_connection_is_used_first() -> None:
     assert len(hop.pods) == 2
 
 
+async def test_of_many_that_wait_most_are_served_by_connections_that_come_free() -> None:
+    """Opening a connection costs ten times what a request does: 32 are opened at a time."""
+    hop = await hop_to()
+    clients = [await sent(hop) for _ in range(100)]
+    hop.table.apply(one_service(POD, version=2))
+    await asyncio.sleep(0)
+    for _ in range(100):
+        for pod in hop.pods:
+            if pod.take():
+                pod.feed(OK)
+        await asyncio.sleep(0)
+    assert [client.take() for client in clients] == [OK] * 100
+    assert len(hop.pods) < 70
+
+
+async def test_those_that_wait_for_a_slow_pod_all_get_connections() -> None:
+    hop = await hop_to()
+    clients = [await sent(hop) for _ in range(100)]
+    hop.table.apply(one_service(POD, version=2))
+    await settle(20)
+    assert len(hop.pods) == 100
+    for pod in hop.pods:
+        pod.feed(OK)
+    assert [client.take() for client in clients] == [OK] * 100
+
+
 async def test_an_unknown_host_is_named() -> None:
     hop = await hop_to(POD)
     client = await sent(hop, GET.replace(b"hello.", b"hullo."))
