@@ -2,10 +2,12 @@
 
 from benchmarks import coldstart, decider, idle
 from benchmarks.gateway import __main__ as gateway
+from benchmarks.gateway import bodies, calls, held, rate, share
 
 if __name__ == "__main__":
-    gateway.main()
-    print()
+    for table in (gateway, rate, bodies, held, share, calls):
+        table.main()
+        print()
     decider.main()
     print()
     coldstart.main()

@@ -66,8 +66,7 @@ async def measure(peer: Peer, calls: int) -> str:
     return f"| {peer.name} | {calls / seconds:,.0f} | {cpu * 1e6:.0f} | {1 / cpu:,.0f} |"
 
 
-async def main(calls: int) -> None:
-    """The table."""
+async def _main(calls: int) -> None:
     print("| hop | calls/s here | CPU µs per call | calls/s a core |")
     print("|---|---|---|---|")
     port = peers.free_port()
@@ -83,8 +82,13 @@ async def main(calls: int) -> None:
             )
 
 
+def main(calls: int = 20_000) -> None:
+    """Print the table."""
+    asyncio.run(_main(calls))
+
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["serve"]:
         serve(int(sys.argv[2]))
     else:
-        asyncio.run(main(int(sys.argv[1]) if sys.argv[1:] else 20_000))
+        main(*map(int, sys.argv[1:2]))

@@ -8,8 +8,8 @@
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import cast
 
 import uvloop
@@ -141,7 +141,7 @@ async def _main() -> None:
                 times.append(await _released(linked, target.port))
         took = sorted(times)[2]
         rows.append((f"{_HELD} held, all answered after the first pod", f"{took * 1e3:.0f} ms",
-                     f"{took / ideal:.2f} × of {ideal * 1e3:.0f} ms straight to the pod"))  # fmt: skip
+                     f"{took / ideal:.2f} of the {ideal * 1e3:.0f} ms straight to the pod"))  # fmt: skip
         async with peers.linked(_many(1, target.port)) as linked:
             small = rss_mib(linked.peer.pid)
         async with peers.linked(_many(_REVISIONS, target.port)) as linked:
