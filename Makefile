@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check bench soak fmt install lock clean
+.PHONY: demo test check bench soak fuzz fmt install lock clean
 
 install: $(STAMP)
 
@@ -36,6 +36,14 @@ bench: $(VENV)/.bench     ## ratios against direct and Envoy, cold starts, idle 
 MINUTES ?= 10
 soak: $(STAMP)            ## MINUTES of everything at once: 0 errors made by the platform, or it fails
 	$(BIN)/python -m benchmarks.soak $(MINUTES)
+
+$(VENV)/.fuzz: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[fuzz]'
+	touch $@
+
+SECONDS ?= 60
+fuzz: $(VENV)/.fuzz       ## SECONDS of atheris over each entry of the gateway: HTTP/1.1 and HTTP/2
+	$(BIN)/python -m fuzz --seconds $(SECONDS)
 
 lock: $(STAMP)            ## rewrite the pins: names and versions only
 	$(BIN)/python -m pip freeze --exclude-editable | sort -f > requirements.lock

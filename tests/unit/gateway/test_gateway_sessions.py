@@ -154,6 +154,17 @@ async def test_an_upload_in_pieces_gets_its_cookie() -> None:
     assert cookie("pod-1") in client.take()
 
 
+async def test_the_body_of_a_refused_first_request_is_dropped() -> None:
+    """Its host is unknown, so it has no revision that could be sticky or not."""
+    hop = hop_to(ONE)
+    client = hop.client()
+    client.feed(b"POST / HTTP/1.1\r\nHost: nobody\r\nContent-Length: 4\r\n\r\nab")
+    assert client.take().startswith(b"HTTP/1.1 404 ")
+    client.feed(b"cd" + f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+    await settle()
+    assert carrier(hop).take().startswith(b"GET / ")
+
+
 async def test_a_websocket_takes_a_session_too() -> None:
     hop = hop_to(ONE)
     client = await ask(hop, "Connection: Upgrade", "Upgrade: websocket")

@@ -166,7 +166,7 @@ class Incoming(Tunnel):
         self.plain = False
 
     def _may_pass_unseen(self) -> bool:
-        sticky = self._state != IDLE and self._revision.sticky
+        sticky = self._state in {WAITING, ACTIVE} and self._revision.sticky
         return self.head.plain and self._keep and self._status == 0 and not sticky
 
     def _first_body(self, data: bytes, end: int) -> None:
