@@ -8,6 +8,8 @@ from typing import Any, Protocol, cast
 from aiohttp import WSMsgType, web
 
 _MOST_WAITING = 1024 * 1024
+_FAREWELL = 2.0
+"""Seconds that a client gets to say that it has read the end."""
 
 
 class Wire(Protocol):
@@ -40,7 +42,9 @@ def upgrade_of(request: web.Request) -> str:
 
 async def open_socket(request: web.Request, offered: Collection[str]) -> web.WebSocketResponse:
     """A WebSocket that speaks one of the protocols `offered`."""
-    socket = web.WebSocketResponse(protocols=tuple(offered), compress=False, max_msg_size=0)
+    socket = web.WebSocketResponse(
+        protocols=tuple(offered), compress=False, max_msg_size=0, timeout=_FAREWELL
+    )
     await socket.prepare(request)
     return socket
 
