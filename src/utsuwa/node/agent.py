@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from utsuwa.cluster.errors import AlreadyExistsError
+from utsuwa.cluster.errors import AlreadyExistsError, ConflictError, NotFoundError
 from utsuwa.cluster.informer import Informers, key_of
 from utsuwa.cluster.port import Cluster, DeleteOptions, Key, Preconditions
 from utsuwa.kit.clock import Clock
@@ -28,12 +28,12 @@ from utsuwa.node.container import Images, Services
 from utsuwa.node.logs import PodLogs
 from utsuwa.node.meter import MachineMeter, Meter
 from utsuwa.node.node_object import node_document
-from utsuwa.node.pods import host_port
+from utsuwa.node.pods import host_port, shortage
 from utsuwa.node.ports import NoPortError, Ports
 from utsuwa.node.probes import Checks
 from utsuwa.node.records import Records
 from utsuwa.node.runtime import Instance, Runtime
-from utsuwa.node.status import ADDRESS
+from utsuwa.node.status import ADDRESS, unschedulable
 from utsuwa.node.volumes import Tokens, Volumes
 from utsuwa.node.worker import Drains, PodWorker, Site
 
@@ -98,6 +98,7 @@ class NodeAgent:
         self._site = Site(services, self._records, drains, node_name)
         self._meter = Meter(clock)
         self._machine = MachineMeter(clock)
+        self._allocatable: dict[str, str] = {}
         self._workers: dict[str, PodWorker] = {}
         self._ended: set[str] = set()
         self.access = Access(self, self._logs, clock)
@@ -185,6 +186,7 @@ class NodeAgent:
         document = node_document(self._node_name, self._address, self._runtime.version, now)
         with contextlib.suppress(AlreadyExistsError):
             await self._cluster.create(document)
+        self._allocatable = document["status"]["allocatable"]
         key = Key("", self._node_name)
         await self._cluster.merge(NODE, key, {"status": document["status"]}, subresource="status")
 
@@ -256,12 +258,37 @@ class NodeAgent:
         return (not node or node == self._node_name) and (not ended or deleting)
 
     def _begin(self, pod: Document) -> None:
+        if lacking := self._shortage(pod):
+            name = f"no room for {key_of(pod)}"
+            assert self._tasks is not None, "start() first"
+            self._tasks.start(self._refuse(pod, lacking), name=name)
+            return
         try:
             port = self._port_for(pod)
         except NoPortError as error:
             _log.error("pod not started", pod=key_of(pod), reason=error)
             return
         self._spawn(PodWorker(self._site, pod, port))
+
+    def _shortage(self, pod: Document) -> str:
+        """Why there is no room for a Pod that is to run; "" where there is."""
+        if dig(pod, "spec", "nodeName") or dig(pod, "metadata", "deletionTimestamp"):
+            return ""
+        try:
+            return shortage(pod, self._allocatable)
+        except ValueError:
+            return ""  # its container says what is wrong with the quantity
+
+    async def _refuse(self, pod: Document, message: str) -> None:
+        if dig(pod, "status", "conditions", 0, "message") == message:
+            return
+        patch = {
+            "metadata": {"uid": pod["metadata"]["uid"]},
+            "status": unschedulable(message, self._clock.now()),
+        }
+        with contextlib.suppress(NotFoundError, ConflictError):
+            await self._cluster.merge(POD, key_of(pod), patch, subresource="status")
+            _log.info("pod not scheduled", pod=key_of(pod), reason=message)
 
     def _port_for(self, pod: Document) -> int:
         """The port that the Pod itself asks for, else one of ours."""

@@ -1,5 +1,8 @@
 """What the node reads from a Pod: typed views of the raw document. Pure."""
 
+from collections.abc import Mapping
+from decimal import Decimal
+
 from utsuwa.kit.documents import Document, dig
 from utsuwa.kit.units import parse_quantity
 from utsuwa.node.runtime import Limits
@@ -74,6 +77,29 @@ def limits_of(container: Document) -> Limits:
         cpu_request=read("requests", "cpu"),
         memory=int(read("limits", "memory")),
     )
+
+
+def shortage(pod: Document, allocatable: Mapping[str, str]) -> str:
+    """Why a node with `allocatable` could not hold the Pod even if it were alone on it, in the
+    words of Kubernetes' scheduler; "" where it could. What other Pods ask for does not count:
+    processes share the machine.
+
+    Raises:
+        ValueError: a request is no quantity.
+    """
+    lacking = [
+        f"Insufficient {name}"
+        for name in ("cpu", "memory")
+        if sum(_request(c, name) for c in dig(pod, "spec", "containers", default=[]))
+        > parse_quantity(allocatable[name])
+    ]
+    return f"0/1 nodes are available: 1 {', 1 '.join(lacking)}." if lacking else ""
+
+
+def _request(container: Document, name: str) -> Decimal:
+    """What the container asks for; its limit where it names no request."""
+    limit = dig(container, "resources", "limits", name, default="0")
+    return parse_quantity(str(dig(container, "resources", "requests", name, default=limit)))
 
 
 def restarts(pod: Document, exit_code: int) -> bool:

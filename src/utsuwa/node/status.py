@@ -178,6 +178,18 @@ def _final(pod: Document, ended: list[Terminated]) -> bool:
     return bool(policy == "Never")
 
 
+def unschedulable(message: str, now: float) -> Document:
+    """The status of a Pod for which there is no room."""
+    condition = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": message,
+        "lastTransitionTime": rfc3339(now),
+    }
+    return {"phase": "Pending", "conditions": [condition]}
+
+
 def pod_status(pod: Document, states: list[ContainerState], now: float) -> Document:
     """The whole status; times of conditions that did not change are kept from the old one."""
     old = pod.get("status") or {}

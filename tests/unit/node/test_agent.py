@@ -6,6 +6,7 @@ import pytest
 from tests.unit.node.conftest import NodeMaker
 
 from utsuwa.cluster.port import Key
+from utsuwa.kit.documents import Document
 from utsuwa.model.kinds import CONFIG_MAP, NODE, POD
 from utsuwa.testing.node import a_pod
 
@@ -458,3 +459,32 @@ async def test_the_end_of_the_node_ends_its_containers(a_node: NodeMaker) -> Non
         assert node.clock.monotonic() - began < 4.5
         assert node.runtime.running == []
         assert "0 pods" in repr(node.agent)
+
+
+@pytest.mark.parametrize(
+    ("resources", "lacking"),
+    [
+        ({"requests": {"cpu": "50000m"}}, "1 Insufficient cpu"),
+        ({"limits": {"memory": "900Ti"}}, "1 Insufficient memory"),
+        (
+            {"requests": {"cpu": "5k", "memory": "900Ti"}},
+            "1 Insufficient cpu, 1 Insufficient memory",
+        ),
+    ],
+)
+async def test_a_pod_that_the_machine_could_never_hold_is_not_scheduled(
+    a_node: NodeMaker, resources: Document, lacking: str
+) -> None:
+    """In the scheduler's words, which the suite's TestPodScheduleError looks for."""
+    async with a_node() as node:
+        await node.create(a_pod(resources=resources))
+        pod = await node.pod()
+        condition = await node.condition("PodScheduled")
+        assert (condition["status"], condition["reason"]) == ("False", "Unschedulable")
+        assert condition["message"] == f"0/1 nodes are available: {lacking}."
+        assert "nodeName" not in pod["spec"]
+        assert pod["status"]["phase"] == "Pending"
+        assert node.runtime.instances == []
+        await node.delete()
+        await node.settle()
+        assert await node.is_gone()
