@@ -9,9 +9,10 @@ from utsuwa.controllers.framework import Context, TerminalError
 from utsuwa.controllers.passes import NotOwnedError
 from utsuwa.controllers.route.controller import RouteReconciler
 from utsuwa.controllers.tracker import Tracker
-from utsuwa.kit.documents import Document, copy
+from utsuwa.kit.documents import Document, copy, encode
 from utsuwa.model.kinds import CONFIGURATION, CORE_SERVICE, INGRESS, ROUTE
 from utsuwa.model.lifecycle import ingress as ingress_lifecycle
+from utsuwa.routing.rollout import Course, Share, Steps, document_of
 from utsuwa.testing.serving_objects import (
     a_service,
     a_status,
@@ -291,6 +292,61 @@ ROWS = [
         settings=DOMAIN,
     ),
 ]
+
+
+SLOWLY = {**DOMAIN, "config-network": {"rollout-duration": "60"}}
+IN_PROGRESS = "Unknown(RolloutInProgress)"
+
+
+def rolled_out_to(*shares: tuple[str, int], start: int = 0) -> Callable[[Stage], Awaitable[None]]:
+    """An Ingress in service whose traffic stands at `shares`."""
+
+    async def given(stage: Stage) -> None:
+        await after_one_pass(acknowledged)(stage)
+        ingress = copy(await stage.get(INGRESS, "hello"))
+        course = Course("hello", "", 100, tuple(Share(*share) for share in shares), Steps(start))
+        state = encode(document_of((course,))).decode()
+        ingress["metadata"]["annotations"]["networking.internal.knative.dev/rollout"] = state
+        await stage.cluster.update(ingress)
+
+    return given
+
+
+async def test_a_new_revision_gets_one_percent_first() -> None:
+    """Where a rollout is to take time: the Ingress splits, and the status says so."""
+    row = Row(
+        "begin",
+        rolled_out_to(("hello-00000", 100)),
+        writes=[
+            "update Ingress hello",
+            "update Service hello",
+            told("True", TLS_OFF, IN_PROGRESS, IN_PROGRESS),
+        ],
+        settings=SLOWLY,
+    )
+    outcome = await check(row, make)
+    rule = outcome.objects["update Ingress hello"]["spec"]["rules"][1]
+    splits = rule["http"]["paths"][0]["splits"]
+    assert [(s["serviceName"], s["percent"]) for s in splits] == [
+        ("hello-00000", 99), ("hello-00001", 1),
+    ]  # fmt: skip
+
+
+async def test_once_the_first_percent_is_served_the_steps_are_planned() -> None:
+    """The Route is looked at again when the next is due: here it took so long that there is but
+    one, after the shortest time."""
+    row = Row(
+        "plan",
+        rolled_out_to(("hello-00000", 99), ("hello-00001", 1), start=1),
+        writes=[
+            "update Ingress hello",
+            "update Service hello",
+            told("True", TLS_OFF, IN_PROGRESS, IN_PROGRESS),
+        ],
+        again=1.0,
+        settings=SLOWLY,
+    )
+    await check(row, make)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.rule)

@@ -72,24 +72,6 @@ def ingress_of(
     )
 
 
-def steady_rollout(traffic: Traffic) -> Document:
-    """The state noted when no gradual rollout is running: each followed Configuration has one
-    Revision with all of its percents (`spec/reconcilers.md` §5.8)."""
-    configurations = [
-        {
-            "configurationName": target.configuration,
-            **({"tag": tag} if tag else {}),
-            "percent": target.percent,
-            "revisions": [{"revisionName": target.revision, "percent": target.percent}],
-            "stepParams": {},
-        }
-        for tag in traffic.tags
-        for target in sorted(traffic.hosts[tag], key=lambda target: target.configuration)
-        if target.latest and target.percent
-    ]
-    return {"configurations": configurations} if configurations else {}
-
-
 def ingress_class(route: Document, settings: Settings) -> str:
     """The class of Ingress that `route` wants."""
     own = labels.INGRESS_CLASS_SPELLINGS.value(annotations_of(route))

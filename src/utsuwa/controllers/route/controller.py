@@ -15,8 +15,10 @@ from utsuwa.controllers.passes import StatusReconciler, check_owned, create_chil
 from utsuwa.controllers.route.placeholders import Placeholders
 from utsuwa.controllers.tracker import Tracker
 from utsuwa.kit.documents import Document, dig
+from utsuwa.kit.units import parse_duration
 from utsuwa.model import labels
 from utsuwa.model.children.parts import drifted
+from utsuwa.model.conditions import is_ready
 from utsuwa.model.kinds import CONFIGURATION, CORE_SERVICE, INGRESS, REVISION, ROUTE, Kind
 from utsuwa.model.lifecycle import route as lifecycle
 from utsuwa.model.meta import (
@@ -28,8 +30,9 @@ from utsuwa.model.meta import (
     uid_of,
 )
 from utsuwa.model.settings import Settings
+from utsuwa.routing import rollout
 from utsuwa.routing.hosts import HTTP_PORT, HostError, Hosts, local_tags
-from utsuwa.routing.ingress import http_option, ingress_of, steady_rollout
+from utsuwa.routing.ingress import http_option, ingress_of
 from utsuwa.routing.traffic import DEFAULT, Cause, Target, Traffic, Trouble, resolve
 
 _ABSENT: dict[Cause, Callable[[Document, str], None]] = {
@@ -76,8 +79,7 @@ class RouteReconciler(StatusReconciler):
             return None
         lifecycle.mark_traffic_assigned(status)
         status["address"] = {"url": hosts.address}
-        await self._serve(hosts, traffic, local)
-        return None
+        return await self._serve(hosts, traffic, local)
 
     async def _resolve(self, route: Document) -> Traffic:
         """Resolve by what the cluster has now: views of two kinds that are a moment apart would
@@ -111,29 +113,77 @@ class RouteReconciler(StatusReconciler):
         tags = traffic.tags or (DEFAULT,)
         return local_tags(hosts, tags, lambda name: services.get(Key(namespace, name)))
 
-    async def _serve(self, hosts: Hosts, traffic: Traffic, local: Collection[str]) -> None:
-        """Hold the names, have the gateway programmed, and say how far that is."""
+    async def _serve(self, hosts: Hosts, traffic: Traffic, local: Collection[str]) -> float | None:
+        """Hold the names, have the gateway programmed, and say how far that is. Answers the
+        seconds until the next step of a rollout."""
         status = hosts.route["status"]
         services = await self._placeholders.hold(hosts, traffic.tags)
         mark_certificate(hosts, local)
-        ingress = await self._ingress(hosts, traffic, local)
+        existing = await find(self.context, INGRESS, key_of(hosts.route))
+        course, delay = self._rollout(hosts, traffic, existing)
+        traffic = rollout.applied(traffic, course)
+        ingress = await self._ingress(hosts, traffic, local, course, existing)
         if generation_of(ingress) != observed_generation_of(ingress):
             lifecycle.mark_ingress_not_configured(status)
         else:
             lifecycle.propagate_ingress(status, ingress)
         await self._placeholders.aim(hosts, services, ingress, local)
+        if not rollout.is_done(course):
+            lifecycle.mark_rollout_in_progress(status)
+            status["traffic"] = [shown(target, hosts, local) for target in traffic.targets]
+        return delay
 
-    async def _ingress(self, hosts: Hosts, traffic: Traffic, local: Collection[str]) -> Document:
+    def _rollout(
+        self, hosts: Hosts, traffic: Traffic, existing: Document | None
+    ) -> tuple[rollout.Rollout, float | None]:
+        """How far traffic has moved, and the seconds until it moves on."""
+        goal = rollout.goal_of(traffic)
+        seconds = rollout_seconds(hosts)
+        if existing is None or not seconds:
+            return goal, None
+        before = rollout.parse(annotations_of(existing).get(labels.ROLLOUT, ""))
+        now = int(self.context.clock.now() * rollout.SECOND)
+        serves = (
+            generation_of(existing) == observed_generation_of(existing)
+            and is_ready(existing)
+            and not lifecycle.is_ingress_ready(hosts.route["status"])
+        )
+        if serves:
+            before = rollout.begun(before, now, seconds)
+        course, due = rollout.advanced(goal, before, now)
+        return course, max(0.0, (due - now) / rollout.SECOND) if due else None
+
+    async def _ingress(
+        self,
+        hosts: Hosts,
+        traffic: Traffic,
+        local: Collection[str],
+        course: rollout.Rollout,
+        existing: Document | None,
+    ) -> Document:
         try:
-            wanted = ingress_of(hosts, traffic, local, steady_rollout(traffic))
+            wanted = ingress_of(hosts, traffic, local, rollout.document_of(course))
         except ValueError as error:
             raise TerminalError(f"Route {key_of(hosts.route)}: {error}") from error
-        existing = await find(self.context, INGRESS, key_of(wanted))
         if existing is None:
             return await create_child(self.context, hosts.route, wanted)
         check_owned(existing, hosts.route)
         changed = drifted(existing, wanted)
         return existing if changed is None else await self.context.cluster.update(changed)
+
+
+def rollout_seconds(hosts: Hosts) -> float:
+    """Over how long traffic moves to a new Revision: the Route's annotation, else the operator's
+    setting; 0 is at once."""
+    found = labels.ROLLOUT_DURATION.find(annotations_of(hosts.route))
+    if found is None:
+        return float(hosts.settings.network.rollout_duration)
+    try:
+        return parse_duration(found[1])
+    except ValueError as error:
+        raise TerminalError(
+            f"Route {key_of(hosts.route)}: annotation {found[0]}: {error}"
+        ) from error
 
 
 def shown(target: Target, hosts: Hosts, local: Collection[str]) -> Document:

@@ -1,7 +1,7 @@
 """The status of a Route (`spec/reconcilers.md` §5)."""
 
 from utsuwa.kit.documents import Document
-from utsuwa.model.conditions import READY, ConditionSet, condition
+from utsuwa.model.conditions import READY, TRUE, ConditionSet, condition
 
 ALL_TRAFFIC_ASSIGNED = "AllTrafficAssigned"
 INGRESS_READY = "IngressReady"
@@ -101,6 +101,12 @@ def mark_service_not_owned(status: Document, name: str) -> None:
 def mark_endpoints_not_owned(status: Document, name: str) -> None:
     """The name of the Endpoints of a placeholder Service is in use."""
     _ingress_not_owned(status, "Endpoints", name)
+
+
+def is_ingress_ready(status: Document) -> bool:
+    """Whether the Ingress was Ready when this was last written."""
+    found = condition(status, INGRESS_READY)
+    return found is not None and found["status"] == TRUE
 
 
 def propagate_ingress(status: Document, ingress: Document) -> None:
