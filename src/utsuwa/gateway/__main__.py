@@ -3,6 +3,7 @@
 UTSUWA_GATEWAY_FDS     listening sockets handed down, such as `3,4`
 UTSUWA_LINK            path of control's unix socket
 UTSUWA_GATEWAY_NAME    such as `gateway-0`
+UTSUWA_SLOTS           path of the unix socket of the broker of slots, where several gateways run
 UTSUWA_LOG_LEVEL       such as `INFO`
 UTSUWA_DRAIN_SECONDS   how long requests may still run after SIGTERM or SIGINT (30)
 UTSUWA_BODY_SECONDS    how long to wait for more of a request's body (60; 0 is for ever)
@@ -32,7 +33,7 @@ from typing import Any
 import uvloop
 
 from utsuwa.gateway.core import Limits
-from utsuwa.gateway.server import Gateway
+from utsuwa.gateway.server import Gateway, Paths
 from utsuwa.kit import log
 from utsuwa.kit.clock import SystemClock
 
@@ -116,7 +117,7 @@ async def run(environment: dict[str, str]) -> int:
         clock=SystemClock(),
         source=random.Random(),
         name=environment.get("UTSUWA_GATEWAY_NAME", "gateway-0"),
-        link=environment["UTSUWA_LINK"],
+        paths=Paths(environment["UTSUWA_LINK"], environment.get("UTSUWA_SLOTS", "")),
         sockets=sockets(environment["UTSUWA_GATEWAY_FDS"]),
         limits=limits(environment),
         on_death=lambda name, error: end(1),

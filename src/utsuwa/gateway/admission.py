@@ -139,15 +139,9 @@ class Admission(Generic[B]):
 
     def open(self, backend: B) -> None:
         """`backend` may get requests; those that wait go to it at once."""
-        if backend.usable:
-            return
-        backend.usable = True
-        level = backend.in_flight
-        while len(self._levels) <= level:
-            self._levels.append(OrderedDict())
-        self._levels[level][backend] = None
-        self._lowest = min(self._lowest, level)
-        self._dispatch()
+        if not backend.usable:
+            backend.usable = True
+            self._place(backend)
 
     def close(self, backend: B) -> None:
         """`backend` gets no new request; those it holds go on."""
@@ -160,13 +154,19 @@ class Admission(Generic[B]):
         change = count - backend.elsewhere
         if not change:
             return
-        usable = backend.usable
-        if usable:
-            self.close(backend)
+        if backend.usable:
+            del self._levels[backend.in_flight][backend]
         backend.elsewhere = count
         backend.in_flight += change
-        if usable:
-            self.open(backend)
+        if backend.usable:
+            self._place(backend)
+
+    def pass_on(self, backend: B) -> None:
+        """A request on `backend` is over; its slot goes to another gateway, not to who waits here:
+        the backend stays as full as it was."""
+        backend.elsewhere += 1
+        if not backend.usable:
+            backend.lessened()
 
     def set_limit(self, limit: int) -> None:
         """Hold at most `limit` requests per backend from now on; 0 is no limit."""
@@ -178,6 +178,14 @@ class Admission(Generic[B]):
         waiting, self.waiting = self.waiting, OrderedDict()
         for request in waiting:
             request.refused(reason)
+
+    def _place(self, backend: B) -> None:
+        level = backend.in_flight
+        while len(self._levels) <= level:
+            self._levels.append(OrderedDict())
+        self._levels[level][backend] = None
+        self._lowest = min(self._lowest, level)
+        self._dispatch()
 
     def _dispatch(self) -> None:
         waiting = self.waiting

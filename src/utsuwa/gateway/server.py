@@ -5,6 +5,7 @@ import os
 import random
 import socket
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -12,7 +13,9 @@ from utsuwa.gateway.core import Core, Limits
 from utsuwa.gateway.http1.client import ClientConnection
 from utsuwa.gateway.link import Link
 from utsuwa.gateway.probing import Prober
-from utsuwa.gateway.table import OutOfStepError, Table
+from utsuwa.gateway.slots.client import SlotClient
+from utsuwa.gateway.slots.revision import LeasedRevision
+from utsuwa.gateway.table import OutOfStepError, Prove, Revision, Table
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.log import get_logger
 from utsuwa.kit.tasks import OnDeath, TaskSet
@@ -25,6 +28,15 @@ _TRIM = 60.0
 _PARTING = 0.3
 """Seconds for the last words of what is cut when the gateway ends."""
 _AFTER_BOUNDARY = 0.003
+
+
+class Paths(NamedTuple):
+    """The unix sockets on which others listen for us."""
+
+    link: str
+    """Control."""
+    slots: str = ""
+    """The broker who shares hard limits out among several gateways; none where there is one."""
 
 
 class Gateway:
@@ -42,7 +54,7 @@ class Gateway:
         clock: Clock,
         source: random.Random,
         name: str,
-        link: str,
+        paths: Paths,
         sockets: Sequence[socket.socket],
         limits: Limits | None = None,
         on_death: OnDeath | None = None,
@@ -57,9 +69,10 @@ class Gateway:
             tasks=self._tasks,
             limits=limits,
         )
-        self.table = Table(self.core, Prober(self.core).start)
+        self.slots = SlotClient(paths.slots, name, clock) if paths.slots else None
+        self.table = Table(self.core, Prober(self.core).start, self._revision)
         hello = Hello(gateway=f"{name}-{os.getpid()}", pid=os.getpid())
-        self.link = Link(link, hello, self._apply, clock)
+        self.link = Link(paths.link, hello, self._apply, clock)
         self.core.send = self.link.send
         self._sockets = sockets
         self._address: tuple[str, int] | None = None
@@ -77,9 +90,16 @@ class Gateway:
     def start(self) -> None:
         """Dial control; connections are accepted once it has sent the first snapshot."""
         self._tasks.spawn(self.link.run(), name="link")
+        if self.slots is not None:
+            self._tasks.spawn(self.slots.run(), name="slots")
         self._tasks.spawn(self._report(), name="statistics")
         self._tasks.spawn(self._sweep(), name="deadlines")
         self._tasks.spawn(self._trim(), name="idle connections")
+
+    def _revision(self, core: Core, name: str, prove: Prove) -> Revision:
+        if self.slots is None:
+            return Revision(core, name, prove)
+        return LeasedRevision(core, name, prove, self.slots)
 
     def _apply(self, message: ToGateway) -> Ack:
         if self._heard != self.link.connected:
@@ -135,7 +155,7 @@ class Gateway:
         core = self.core
         core.draining = True
         core.idle_patience = idle
-        if idle:
+        if idle and self.slots is None:
             self._leave()
         for server in self._servers:
             server.close()

@@ -36,6 +36,8 @@ _SUCCESSOR_RETRY = 0.1
 
 Prove = Callable[[Pod], None]
 """Starts to probe a pod until it answers, then calls its revision's `proven`."""
+Make = Callable[[Core, str, Prove], "Revision"]
+"""Makes the revision of a name."""
 
 
 class Revision(Admission[Pod]):
@@ -169,6 +171,9 @@ class Revision(Admission[Pod]):
             return 0
         return self.limit if elsewhere.all else elsewhere.held_of(pod.uid)
 
+    def spare(self, pod: Pod) -> None:
+        """`pod` has a connection that nobody uses yet: it is kept for the next request."""
+
     def retire(self, pod: Pod) -> None:
         """Give `pod` no new request; say so once it holds none."""
         pod.draining = True
@@ -265,9 +270,10 @@ class Table:
     `_incomplete`: hosts some of whose revisions have not been told yet.
     """
 
-    def __init__(self, core: Core, prove: Prove) -> None:
+    def __init__(self, core: Core, prove: Prove, make: Make = Revision) -> None:
         self._core = core
         self._prove = prove
+        self._make = make
         self._incomplete: dict[str, HostTable] = {}
         self.epoch = ""
         self.version = 0
@@ -311,7 +317,7 @@ class Table:
         for entry in revisions:
             revision = core.revisions.get(entry.name)
             if revision is None:
-                revision = core.revisions[entry.name] = Revision(core, entry.name, self._prove)
+                revision = core.revisions[entry.name] = self._make(core, entry.name, self._prove)
             revision.update(entry)
         for host_entry in (*self._incomplete.values(), *hosts):
             self._put_host(host_entry)

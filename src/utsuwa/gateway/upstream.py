@@ -146,6 +146,7 @@ class Pod(Backend):
             connection.close()
         else:
             self.idle[connection] = None
+            self.revision.spare(self)
 
     def leave(self) -> None:
         """Tell the requests under way that the pod is to go."""
