@@ -37,6 +37,7 @@ class UpOptions:
     log_level: str = "info"
     anonymous: str = ""
     """The role of callers who do not say who they are: view, edit, admin, or "" to refuse them."""
+    gateway_workers: int = 1
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,11 @@ class Layout:
     def link(self) -> Path:
         """Unix socket between gateway and control."""
         return self.run / "link.sock"
+
+    @property
+    def slots(self) -> Path:
+        """Unix socket between several gateways and their broker of slots."""
+        return self.run / "slots.sock"
 
     @property
     def exits(self) -> Path:

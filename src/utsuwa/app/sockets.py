@@ -17,6 +17,8 @@ class Listeners:
     """What is bound. `notes` are lines for the user about what could not be."""
 
     gateway: list[socket.socket] = field(default_factory=list)
+    more: list[list[socket.socket]] = field(default_factory=list)
+    """The gateway's once more, for each further worker: the kernel spreads connections over them."""
     api: list[socket.socket] = field(default_factory=list)
     address_has_api: bool = False
     address_has_gateway: bool = False
@@ -24,8 +26,12 @@ class Listeners:
 
     def close(self) -> None:
         """Close them all."""
-        for listener in (*self.gateway, *self.api):
+        for listener in (*self.gateway, *self.api, *(one for group in self.more for one in group)):
             listener.close()
+
+    def worker(self, number: int) -> list[socket.socket]:
+        """Those of the gateway's worker `number`, counted from 0."""
+        return self.more[number - 1] if number else self.gateway
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -49,11 +55,33 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def bind_all(*, gateway_port: int, api_port: int, address: str) -> Listeners:
-    """Bind everything that `up` serves on.
+def twin(listener: socket.socket) -> socket.socket:
+    """Another listening socket at the same address; each connection goes to one of the two.
+
+    The first is bound without SO_REUSEPORT, and only then allowed to be shared: so an address
+    that somebody else has, who would share it, is refused as any other.
+    """
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    other = socket.socket(listener.family, socket.SOCK_STREAM)
+    try:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if listener.family == socket.AF_INET6:
+            other.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        other.bind(listener.getsockname())
+        other.listen(BACKLOG)
+        other.setblocking(False)
+    except OSError:
+        other.close()
+        raise
+    return other
+
+
+def bind_all(*, gateway_port: int, api_port: int, address: str, workers: int = 1) -> Listeners:
+    """Bind everything that `up` serves on, for `workers` gateways.
 
     Raises:
-        PortInUseError: the gateway's or the API's own port cannot be had.
+        PortInUseError: the gateway's or the API's own port cannot be had, or not be shared.
     """
     listeners = Listeners()
     try:
@@ -66,6 +94,15 @@ def bind_all(*, gateway_port: int, api_port: int, address: str) -> Listeners:
         _also_ipv6(port, group)
     if address != "off":
         _bind_address(address, listeners)
+    for _ in range(workers - 1):
+        try:
+            listeners.more.append([twin(listener) for listener in listeners.gateway])
+        except OSError as error:
+            listeners.close()
+            raise PortInUseError(
+                f"port {gateway_port} cannot be shared by {workers} gateways: {_reason(error)}; "
+                "start with --gateway-workers 1"
+            ) from error
     return listeners
 
 

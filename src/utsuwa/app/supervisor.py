@@ -6,6 +6,8 @@ started again behind the same sockets, so nobody is refused. Orders of things:
 * start: lock the data directory, end what an earlier run left, bind, start gateway and control;
 * SIGHUP: a new gateway starts on the same sockets, with the code and the interpreter that are on
   disk now; when it serves, the old one ends its last requests and goes. Nobody sees it;
+* where several gateways share the sockets, each is a worker with a socket of its own, and a
+  broker shares the slots of hard limits out among them;
 * end: the gateway stops taking requests and ends those it has, control stops the pods and closes
   the store, leftovers are killed. All within ten seconds; a second Ctrl-C skips the waiting.
 """
@@ -18,6 +20,7 @@ import selectors
 import signal
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -42,7 +45,9 @@ class StartError(Exception):
 
 
 class Supervisor:
-    """Runs until it is told to end. Mutable state: the gateway with its replacement, control,
+    """Runs until it is told to end. Mutable state: the gateways with their replacements, the
+    broker of slots (None where one gateway runs; `_renew` when it is to be replaced, too), control,
+    `_serving`, the pids of gateways that have said so, `_notes` from control once it is ready,
     `_ready`, `_ending`, and `_asked_to_end`, how often it was asked."""
 
     def __init__(self, options: UpOptions, listeners: Listeners, clock: WallClock) -> None:
@@ -58,12 +63,33 @@ class Supervisor:
         self._asked_to_end = 0
         self._ending = False
         self._in_terminal = os.isatty(0)
-        self._gateway = Rolling(self._gateway_child, lambda line: _say(line, sys.stderr))
+        self._gateways = [
+            Rolling(partial(self._gateway_child, number), lambda line: _say(line, sys.stderr))
+            for number in range(options.gateway_workers)
+        ]
+        self._slots = self._slots_child() if options.gateway_workers > 1 else None
+        self._renew = False
+        self._serving: set[int] = set()
+        self._notes: list[str] | None = None
         self._control = self._control_child()
         self._report = b""
 
     def __repr__(self) -> str:
-        return f"<Supervisor {self._gateway!r} {self._control!r}>"
+        return f"<Supervisor {self._gateways!r} {self._control!r}>"
+
+    @property
+    def _brokers(self) -> list[Child]:
+        return [self._slots] if self._slots is not None else []
+
+    @property
+    def _kept(self) -> list[Child]:
+        """Those that are to run, in the order of their start."""
+        kept = (child for gateway in self._gateways for child in gateway.kept)
+        return [*self._brokers, *kept, self._control]
+
+    @property
+    def _gateway_processes(self) -> list[Child]:
+        return [child for gateway in self._gateways for child in gateway.all]
 
     # --- lifecycle --------------------------------------------------------------------------
 
@@ -82,17 +108,21 @@ class Supervisor:
     def _start_due(self) -> None:
         now = self._clock.monotonic()
         if self._ready:
-            self._gateway.begin()
-        for child in (*self._gateway.kept, self._control):
+            for gateway in self._gateways:
+                gateway.begin()
+        for child in self._kept:
             if child.due is not None and child.due <= now:
+                if child is self._slots:
+                    living = [str(one.pid) for one in self._gateway_processes if one.pid]
+                    child.environment["UTSUWA_GATEWAYS"] = ",".join(living)
                 child.start(now)
                 self._write_record()
 
     def _until_next_start(self) -> float | None:
         now = self._clock.monotonic()
-        due = [c.due - now for c in (*self._gateway.kept, self._control) if c.due is not None]
-        if (left := self._gateway.overdue(now)) is not None:
-            due.append(left)
+        due = [child.due - now for child in self._kept if child.due is not None]
+        overdue = (gateway.overdue(now) for gateway in self._gateways)
+        due += [left for left in overdue if left is not None]
         return max(0.0, min(due)) if due else None
 
     def _wait(self, timeout: float | None) -> None:
@@ -125,13 +155,18 @@ class Supervisor:
         if self._in_terminal and not os.isatty(0):
             self._asked_to_end += 1
         else:
-            self._gateway.asked = True
+            for gateway in self._gateways:
+                gateway.asked = True
+            self._renew = self._slots is not None
 
     def _exited(self, identity: processes.Identity, status: int) -> None:
-        if not self._ending and self._gateway.exited(identity, _how(status)):
-            self._write_record()
-            return
-        for child in (*self._gateway.all, self._control):
+        self._serving.discard(identity.pid)
+        if not self._ending:
+            for gateway in self._gateways:
+                if gateway.exited(identity, _how(status)):
+                    self._write_record()
+                    return
+        for child in (*self._gateway_processes, *self._brokers, self._control):
             if child.identity == identity:
                 self._child_exited(child, status)
                 return
@@ -160,14 +195,25 @@ class Supervisor:
         for line in lines:
             report = json.loads(line)
             if "serving" in report:
-                self._gateway.serving(report["serving"])
-                self._write_record()
-                continue
-            for note in report["notes"]:
-                _say(note, sys.stderr)
-            if not self._ready:
-                self._ready = True
-                self._announce()
+                self._gateway_serves(report["serving"])
+            else:
+                self._notes = report["notes"]
+                for note in report["notes"]:
+                    _say(note, sys.stderr)
+        currents = [gateway.current.pid for gateway in self._gateways]
+        if not self._ready and self._notes is not None and self._serving.issuperset(currents):
+            self._ready = True
+            self._announce()
+
+    def _gateway_serves(self, pid: int) -> None:
+        self._serving.add(pid)
+        for gateway in self._gateways:
+            gateway.serving(pid)
+        self._write_record()
+        if self._renew and not any(one.asked or one.successor for one in self._gateways):
+            self._renew = False
+            for broker in self._brokers:  # gateways go on with what they hold until the next one
+                broker.signal(signal.SIGTERM)
 
     def _announce(self) -> None:
         options = self._options
@@ -186,17 +232,28 @@ class Supervisor:
 
     # --- the children -----------------------------------------------------------------------
 
-    def _gateway_child(self) -> Child:
-        fds = [listener.fileno() for listener in self._listeners.gateway]
+    def _gateway_child(self, number: int) -> Child:
+        fds = [listener.fileno() for listener in self._listeners.worker(number)]
         environment = {
             "UTSUWA_GATEWAY_FDS": ",".join(map(str, fds)),
             "UTSUWA_LINK": str(self._layout.link),
-            "UTSUWA_GATEWAY_NAME": "gateway-0",
+            "UTSUWA_GATEWAY_NAME": f"gateway-{number}",
             "UTSUWA_LOG_LEVEL": self._options.log_level,
             "UTSUWA_DRAIN_SECONDS": str(GATEWAY_DRAIN),
             "UTSUWA_SERVING_FD": str(self._ready_out),
         }
-        return self._child("gateway", ["-m", "utsuwa.gateway"], environment, fds)
+        name = "gateway"
+        if self._options.gateway_workers > 1:
+            name = f"gateway-{number}"
+            environment["UTSUWA_SLOTS"] = str(self._layout.slots)
+        return self._child(name, ["-m", "utsuwa.gateway"], environment, fds)
+
+    def _slots_child(self) -> Child:
+        environment = {
+            "UTSUWA_SLOTS": str(self._layout.slots),
+            "UTSUWA_LOG_LEVEL": self._options.log_level,
+        }
+        return self._child("slots", ["-m", "utsuwa.gateway.slots"], environment, [])
 
     def _control_child(self) -> Child:
         fds = [listener.fileno() for listener in self._listeners.api]
@@ -227,7 +284,7 @@ class Supervisor:
         """What the next `up` must look for if this process is killed."""
         running = [
             {"name": child.name, "pid": child.identity.pid, "start": child.identity.start}
-            for child in (*self._gateway.all, self._control)
+            for child in (*self._gateway_processes, *self._brokers, self._control)
             if child.identity is not None
         ]
         _write_whole(self._layout.run / "processes.json", json.dumps(running))
@@ -237,12 +294,14 @@ class Supervisor:
     def _end(self) -> None:
         self._ending = True
         self._listeners.close()
-        gateways = self._gateway.all
+        gateways = self._gateway_processes
         for gateway in gateways:
             gateway.signal(signal.SIGTERM)
         patience = self._clock.monotonic() + GATEWAY_DRAIN + 0.5
         for gateway in gateways:
             self._stop(gateway, patience - self._clock.monotonic())
+        for broker in self._brokers:
+            self._stop(broker, 1.0)
         self._stop(self._control, CONTROL_STOP)
         for pid in processes.children():  # orphans that control could not end
             with contextlib.suppress(ProcessLookupError):
@@ -357,6 +416,7 @@ def run(options: UpOptions) -> int:
                 gateway_port=options.gateway_port,
                 api_port=options.api_port,
                 address=options.address,
+                workers=options.gateway_workers,
             )
             for note in listeners.notes:
                 _say(note, sys.stderr)

@@ -99,6 +99,11 @@ class Autoscaler:
             self.resting = False
         self._collector.record(second, concurrency, requests)
 
+    def loaded_since(self, second: int) -> bool:
+        """Whether any load has been recorded of `second` or later."""
+        last = self._collector.last_load
+        return last is not None and last >= second
+
     def disturb(self, now: float, ready: int) -> None:
         """The number of ready pods has become `ready`."""
         if self.resting:

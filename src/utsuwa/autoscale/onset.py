@@ -30,6 +30,10 @@ class Onset:
     def __repr__(self) -> str:
         return f"<Onset at {self.second}: {self._first}, then {self._following}>"
 
+    def again(self) -> None:
+        """Another gateway was woken in the same second; that waking is recorded as well."""
+        self._first += 1.0
+
     def within(self, average: float, inside: int) -> float:
         """What to record for the second of the waking, instead of `average`, when `inside`
         requests are in flight or waiting at its end. The waking itself is already recorded."""

@@ -41,3 +41,30 @@ def test_an_address_that_cannot_be_had_is_a_note_and_not_an_end() -> None:
         assert "gcloud" in listeners.notes[0]
     finally:
         listeners.close()
+
+
+def test_workers_share_an_address_that_nobody_else_may_share() -> None:
+    port = free_port()
+    listeners = bind_all(gateway_port=port, api_port=free_port(), address="off", workers=3)
+    clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(120)]
+    try:
+        accepted = [_accept_all(listeners.worker(number)[0]) for number in range(3)]
+        assert sum(accepted) == 120
+        assert all(accepted), accepted  # one that gets none: (2/3)^120
+        with pytest.raises(PortInUseError, match="already in use"):
+            bind_all(gateway_port=port, api_port=free_port(), address="off", workers=3)
+    finally:
+        for one in clients:
+            one.close()
+        listeners.close()
+    listen("127.0.0.1", port).close()
+
+
+def _accept_all(listener: socket.socket) -> int:
+    count = 0
+    while True:
+        try:
+            listener.accept()[0].close()
+        except BlockingIOError:
+            return count
+        count += 1

@@ -34,3 +34,10 @@ def test_what_several_gateways_saw_adds_up_before_it_lifts() -> None:
     onset.within(0.0, 51)
     assert onset.after(100.0) == 0.0
     assert onset.after(100.0) == pytest.approx(99.0)
+
+
+def test_two_gateways_that_are_woken_in_one_second_are_two_requests() -> None:
+    onset = Onset(100)
+    onset.again()
+    onset.within(0.0, 11)
+    assert onset.after(20.0) == pytest.approx(8.0)

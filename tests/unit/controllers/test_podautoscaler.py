@@ -4,6 +4,7 @@ import pytest
 
 from utsuwa.cluster.port import Key
 from utsuwa.model.kinds import DEPLOYMENT, POD_AUTOSCALER, SERVERLESS_SERVICE
+from utsuwa.routing.messages import RevisionStats, Stats, Wake
 from utsuwa.testing.autoscaling import World, autoscaling, revision
 
 pytestmark = pytest.mark.looptime
@@ -251,6 +252,26 @@ async def test_figures_on_a_revision_at_zero_count_as_a_wake_up() -> None:
         world.gateway.silent = False
         await world.run(1.0)
         assert world.replicas("web") == 1
+
+
+async def test_a_wake_up_by_a_second_gateway_is_no_onset_while_the_first_has_load() -> None:
+    """The first request that comes to another worker says nothing of how load sets in."""
+    async with autoscaling(revision("web", concurrency=10)) as world:
+        await world.run(2)
+        world.load("web", 20)
+        await world.run(30.5)
+        second = int(world.clock.now())
+        world.scaler.wake(Wake("default/web", second + 0.5))
+        figures = RevisionStats("default/web", concurrency=2.0, requests=2, in_flight=40)
+        before = world.scaler.current(WEB)
+        world.scaler.stats("gateway-1-2", Stats(second, (figures,)))
+        await world.run(4)
+        after = world.scaler.current(WEB)
+        assert before is not None
+        assert after is not None
+        assert before.decision is not None
+        assert after.decision is not None
+        assert after.decision.panic < before.decision.panic + 3.0  # 40 would have made it 6 more
 
 
 async def test_an_annotation_takes_effect_on_a_running_revision() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from utsuwa.cli.root import root
 from utsuwa.controllers.revision.health import HOPELESS
+from utsuwa.gateway.slots import words
 from utsuwa.model import autoscaling_annotations, labels
 from utsuwa.model.autoscaling_annotations import Annotation
 from utsuwa.model.config_autoscaler import AutoscalerConfig
@@ -138,8 +139,9 @@ def test_the_reference_has_every_condition_type_and_reason(word: str) -> None:
 def words_of_the_link() -> list[str]:
     structs = [
         value
-        for value in vars(messages).values()
-        if isinstance(value, type) and value.__module__ == messages.__name__
+        for module in (messages, words)
+        for value in vars(module).values()
+        if isinstance(value, type) and value.__module__ == module.__name__
     ]
     fields = {field for struct in structs for field in struct.__annotations__}
     return sorted({struct.__name__ for struct in structs} | fields)

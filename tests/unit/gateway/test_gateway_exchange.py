@@ -573,6 +573,17 @@ async def test_a_revision_that_cannot_start_says_why() -> None:
     assert (figures.platform_errors, figures.status[4]) == (2, 2)
 
 
+async def test_an_error_of_ours_belongs_to_the_second_in_which_it_is_answered() -> None:
+    hop = await hop_to()
+    await sent(hop)
+    hop.core.accounts.boundary = hop.core.monotonic()  # the second has just ended
+    hop.table.apply(one_service(version=2, unavailable="image not found"))
+    ((_, (ended,)),) = hop.core.accounts.take_closed()
+    (running,) = hop.close_second()
+    assert (ended.platform_errors, ended.completed) == (0, 0)
+    assert (running.platform_errors, running.completed) == (1, 1)
+
+
 async def test_an_unavailable_revision_with_a_pod_still_serves() -> None:
     hop = await hop_to(POD, unavailable="the next pod cannot start")
     client = await sent(hop)

@@ -50,6 +50,14 @@ _PORT = click.IntRange(1, 65535)
     help="What a pod is; this version runs processes alone.",
 )
 @click.option(
+    "--gateway-workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Gateway processes that share the port, for machines with many cores.",
+)
+@click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
     default="info",
@@ -64,17 +72,16 @@ _PORT = click.IntRange(1, 65535)
     default=None,
     help="Let callers on this machine who do not say who they are act in this role [view].",
 )
-def command(  # noqa: PLR0913  (each one is an option)
+def command(
     *,
     data_dir: Path | None,
-    gateway_port: int,
-    api_port: int,
-    console_port: int,
     domain: str,
     address: str,
     runtime: str,
+    gateway_workers: int,
     log_level: str,
     anonymous: str | None,
+    **ports: int,
 ) -> int:
     """Run a cluster in the foreground, until Ctrl-C or SIGTERM.
 
@@ -88,25 +95,24 @@ def command(  # noqa: PLR0913  (each one is an option)
       utsuwa up --data-dir /tmp/second --gateway-port 8081 --api-port 6444 \\
                 --console-port 8091 --address off          # a second one beside it
     """
-    _check(domain, address, (gateway_port, api_port, console_port))
+    _check(domain, address, tuple(ports.values()))
     from utsuwa.app.options import UpOptions, default_data_dir
     from utsuwa.app.supervisor import run
 
     options = UpOptions(
         data_dir=(data_dir or default_data_dir()).absolute(),
-        gateway_port=gateway_port,
-        api_port=api_port,
-        console_port=console_port,
         domain=domain,
         address=address,
         runtime=runtime,
+        gateway_workers=gateway_workers,
         log_level=log_level.lower(),
         anonymous=anonymous or "",
+        **ports,
     )
     return run(options)
 
 
-def _check(domain: str, address: str, ports: tuple[int, int, int]) -> None:
+def _check(domain: str, address: str, ports: tuple[int, ...]) -> None:
     import ipaddress
     import re
 
@@ -119,7 +125,7 @@ def _check(domain: str, address: str, ports: tuple[int, int, int]) -> None:
             raise click.UsageError(
                 f"--address {address!r}: expected an IP address of this machine, or 'off'"
             ) from None
-    if len(set(ports)) < 3:
+    if len(set(ports)) < len(ports):
         raise click.UsageError(
             "--gateway-port, --api-port and --console-port: expected three different ports"
         )

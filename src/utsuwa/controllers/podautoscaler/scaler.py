@@ -113,7 +113,10 @@ class Scaler:
                 self._early.setdefault(key, message)
             return
         second = math.floor(message.time)
-        revision.onset = Onset(second)
+        if revision.onset is not None and revision.onset.second == second:
+            revision.onset.again()
+        elif not revision.autoscaler.loaded_since(second - 1):  # by what another gateway has
+            revision.onset = Onset(second)
         revision.autoscaler.wake(second)
         self._rouse(revision)
         if revision.autoscaler.desired <= 0:

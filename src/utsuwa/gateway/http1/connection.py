@@ -259,6 +259,7 @@ class Connection(Entrant, asyncio.Protocol):
     def reply(self, status: int, text: str) -> None:
         """Answer in the pod's stead."""
         if self._state in {WAITING, ACTIVE}:
+            self.core.now()  # closes the second that has ended: this belongs to the running one
             self._usage.platform_errors += 1
             self._end(status)
         head = self.head
