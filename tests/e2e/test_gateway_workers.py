@@ -100,6 +100,11 @@ def connections(pid: int, port: int) -> int:
     return sum(1 for one in found if one.laddr.port == port and one.status == "ESTABLISHED")
 
 
+def replaced(up: Up, name: str, old: int) -> bool:
+    """Whether `name` is another process than `old` now."""
+    return up.pid_of(name) != old
+
+
 def test_the_limit_holds_for_all_of_them_and_the_death_of_one_costs_its_own_requests_alone(
     shared: Up, tmp_path: Path
 ) -> None:
@@ -110,7 +115,7 @@ def test_the_limit_holds_for_all_of_them_and_the_death_of_one_costs_its_own_requ
         own = {pid: connections(pid, shared.gateway_port) for pid in pids}
         assert all(own.values()), f"connections are spread: {own}"
         os.kill(pids[1], signal.SIGKILL)
-        until(lambda: shared.pid_of("gateway-1") != pids[1], 20, "another worker")
+        until(partial(replaced, shared, "gateway-1", pids[1]), 20, "another worker")
         until(partial(load.has_served, load.served + 300), 30)
     counts = json.loads(shared.call(HOST, "/counts")[1])
     assert counts["most"] == 2
@@ -125,7 +130,7 @@ def test_the_broker_may_die_and_nobody_notices(shared: Up, tmp_path: Path) -> No
         for _ in range(2):
             old = shared.pid_of("slots")
             os.kill(old, signal.SIGKILL)
-            until(lambda old=old: shared.pid_of("slots") != old, 20, "another broker")
+            until(partial(replaced, shared, "slots", old), 20, "another broker")
             until(partial(load.has_served, load.served + 300), 30)
     assert load.failed == 0, (load.statuses, load.errors[:3])
     assert json.loads(shared.call(HOST, "/counts")[1])["most"] == 2
@@ -138,7 +143,7 @@ def test_all_of_them_are_replaced_without_a_failure(shared: Up, tmp_path: Path) 
         old = {name: shared.pid_of(name) for name in (*WORKERS, "slots")}
         shared.process.send_signal(signal.SIGHUP)
         for name, pid in old.items():
-            until(lambda name=name, pid=pid: shared.pid_of(name) != pid, 30, f"another {name}")
+            until(partial(replaced, shared, name, pid), 30, f"another {name}")
         until(partial(load.has_served, load.served + 300), 30)
     assert load.failed == 0, (load.statuses, load.errors[:3])
     assert json.loads(shared.call(HOST, "/counts")[1])["most"] == 2
