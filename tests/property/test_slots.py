@@ -6,7 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from utsuwa.gateway.slots.leasing import TURN
 from utsuwa.gateway.slots.words import Grant
-from utsuwa.testing.slots import PaperGateway, Request, World
+from utsuwa.testing.slots import REVISION, PaperGateway, Request, World
 
 
 class SharedSlots(RuleBasedStateMachine):
@@ -202,6 +202,20 @@ def test_an_idle_slot_that_is_held_costs_no_message() -> None:
         request = world.arrive(first)
         assert request.backend is not None
         assert world.carry_all() == 0
+
+
+def test_a_wish_that_crosses_a_grant_is_not_counted_twice() -> None:
+    world = World(3, 1)
+    world.pods.append("pod")
+    (gateway,) = world.gateways.values()
+    gateway.line.add("pod")
+    world.arrive(gateway)
+    while gateway.outbox:
+        world.carry(gateway, to_broker=True)
+    assert gateway.inbox, "the grant is under way"
+    world.arrive(gateway)
+    world.carry_all()
+    assert len(gateway.inside) == world.ledger.held(REVISION, "pod") == 2
 
 
 def test_while_others_wait_a_slot_serves_its_own_line_for_a_turn_and_moves_on_then() -> None:

@@ -45,7 +45,7 @@ class LeasedRevision(Leasing[Pod], Revision):
     def spare(self, pod: Pod) -> None:
         """Close the connections that no slot is held for, longest idle first."""
         if self.limit:
-            room = max(0, self.held.get(pod, 0) - pod.own)
+            room = max(0, self.held.get(pod, 0) - pod.own + len(pod.wanting))
             for connection in list(pod.idle)[: max(0, len(pod.idle) - room)]:
                 connection.close()
 
