@@ -92,6 +92,7 @@ class ControlPlane:
             drains=self._dataplane,
             node_name=default_node_name(),
             runtime=self._runtime,
+            events=self._context.events,
         )
         server = f"https://{LOOPBACK}:{options.api_port}"
         if options.address_has_api:

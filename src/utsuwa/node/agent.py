@@ -24,7 +24,7 @@ from utsuwa.model.usage import PodUse
 from utsuwa.node.access import Access
 from utsuwa.node.adoption import Adoption, AdoptionReport, plan_adoption
 from utsuwa.node.checks import NetworkChecks
-from utsuwa.node.container import Images, Services
+from utsuwa.node.container import Events, Images, Services
 from utsuwa.node.logs import PodLogs
 from utsuwa.node.meter import MachineMeter, Meter
 from utsuwa.node.node_object import node_document
@@ -72,6 +72,7 @@ class NodeAgent:
         checks: Checks | None = None,
         ports: Ports | None = None,
         tokens: Tokens | None = None,
+        events: Events | None = None,
     ) -> None:
         self._cluster = cluster
         self._pods = informers.of(POD)
@@ -92,6 +93,7 @@ class NodeAgent:
             checks=checks if checks is not None else NetworkChecks(),
             logs=self._logs,
             volumes=Volumes(cluster, tokens),
+            events=events,
         )
         self._volumes = services.volumes
         self._informers = informers

@@ -54,6 +54,14 @@ class Images(Protocol):
         ...
 
 
+class Events(Protocol):
+    """Who writes down what `kubectl describe` shows under an object."""
+
+    async def warning(self, document: Document, reason: str, message: str) -> None:
+        """Record that something went wrong with the object; never fails."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What containers need of the world."""
@@ -65,6 +73,7 @@ class Services:
     checks: Checks
     logs: PodLogs
     volumes: Volumes
+    events: Events | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +191,10 @@ class Container:
         """Of its present life."""
         return self._services.logs.file(self._home.pod, self.state.name, self.state.restarts)
 
+    async def _warn(self, reason: str, message: str) -> None:
+        if self._services.events is not None:
+            await self._services.events.warning(self._home.pod, reason, message)
+
     # --- starting -------------------------------------------------------------------------------
 
     async def _start(self) -> Instance | None:
@@ -197,6 +210,7 @@ class Container:
                 reason = error.reason if attempts == 1 else error.backoff
                 self.state.wait(reason, str(error))
                 self._changed()
+                await self._warn("Failed", str(error))
                 await self._services.clock.sleep(IMAGE_BACKOFF.delay(attempts))
             except LaunchError as error:
                 self._end(START_ERROR, "StartError", str(error))
@@ -329,6 +343,7 @@ class Container:
     async def _condemn(self, instance: Instance, failure: str) -> None:
         _log.info("container is restarted", pod=self._name, reason=failure)
         self._condemned = failure
+        await self._warn("Unhealthy", failure)
         grace = dig(self._home.pod, "spec", "terminationGracePeriodSeconds", default=30)
         instance.signal(signal.SIGTERM)
         await self._services.clock.sleep(min(LIVENESS_GRACE, float(grace)))
@@ -374,6 +389,7 @@ class Container:
         )
         self.state.wait("CrashLoopBackOff", message)
         self._changed()
+        await self._warn("BackOff", message)
         await self._services.clock.sleep(delay)
 
 

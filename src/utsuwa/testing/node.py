@@ -190,6 +190,17 @@ class FakeDrains:
         await self.open.wait()
 
 
+class FakeEvents:
+    """Remembers reason and message of each warning in :attr:`told`."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    async def warning(self, document: Document, reason: str, message: str) -> None:
+        """As the port."""
+        self.told.append((reason, message))
+
+
 def a_pod(name: str = "web", image: str = "app:1", **container: Any) -> Document:
     """A Pod with one serving container on port 8080; `container` are more of its members."""
     serving = {

@@ -21,7 +21,7 @@ from utsuwa.node.adoption import AdoptionReport
 from utsuwa.node.agent import NodeAgent
 from utsuwa.node.ports import Ports
 from utsuwa.testing.cluster import memory_cluster
-from utsuwa.testing.node import FakeChecks, FakeDrains, FakeImages, FakeRuntime
+from utsuwa.testing.node import FakeChecks, FakeDrains, FakeEvents, FakeImages, FakeRuntime
 
 
 @dataclass
@@ -35,6 +35,7 @@ class Node:
     runtime: FakeRuntime = field(default_factory=FakeRuntime)
     checks: FakeChecks = field(default_factory=FakeChecks)
     drains: FakeDrains = field(default_factory=FakeDrains)
+    events: FakeEvents = field(default_factory=FakeEvents)
     deaths: list[str] = field(default_factory=list)
 
     async def start(self) -> AdoptionReport:
@@ -53,6 +54,7 @@ class Node:
             runtime=self.runtime,
             checks=self.checks,
             ports=Ports(0),
+            events=self.events,
         )
         informers.start(self.tasks)
         await informers.synced()

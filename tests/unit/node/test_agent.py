@@ -137,6 +137,8 @@ async def test_a_crash_restarts_at_once_then_ever_later(a_node: NodeMaker) -> No
         container = await node.container()
         assert container["state"]["waiting"]["reason"] == "CrashLoopBackOff"
         assert "still no database" in container["state"]["waiting"]["message"]
+        assert [reason for reason, _ in node.events.told] == ["BackOff"]
+        assert "still no database" in node.events.told[0][1]
         assert len(node.runtime.instances) == 2
         await node.settle(6)
         assert len(node.runtime.instances) == 3
@@ -195,6 +197,7 @@ async def test_an_image_that_does_not_exist_is_waited_for(a_node: NodeMaker) -> 
         waiting = (await node.container())["state"]["waiting"]
         assert waiting["reason"] == "ErrImagePull"
         assert "utsuwa build DIR -t nope:1" in waiting["message"]
+        assert node.events.told == [("Failed", waiting["message"])]
         await node.settle(2)
         assert (await node.container())["state"]["waiting"]["reason"] == "ImagePullBackOff"
         assert (await node.pod())["status"]["phase"] == "Pending"
