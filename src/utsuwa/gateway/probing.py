@@ -3,6 +3,7 @@
 import asyncio
 
 from utsuwa.gateway.core import Core
+from utsuwa.gateway.sniffing import speaks_http2
 from utsuwa.gateway.upstream import Pod
 from utsuwa.kit.log import get_logger
 from utsuwa.routing.messages import Probe
@@ -43,6 +44,8 @@ class Prober:
             await self._core.clock.sleep(interval(attempt, self._core.monotonic() - start))
             attempt += 1
         pod.prober = None
+        if pod.revision.undecided:
+            return
         _log.debug("pod answers", revision=pod.revision.name, pod=pod.uid, attempts=attempt + 1)
         pod.revision.proven(pod)
 
@@ -50,8 +53,15 @@ class Prober:
         probe = pod.revision.probe
         try:
             if probe.kind == "http" or probe.port not in {0, pod.port}:
-                return await self._probe_apart(pod, probe)
-            await pod.warm_up()  # the connection that proved it carries the first request
+                if not await self._probe_apart(pod, probe):
+                    return False
+            elif not pod.revision.undecided:
+                await pod.warm_up()  # the connection that proved it carries the first request
+            if pod.revision.undecided:
+                http2 = await speaks_http2(pod)
+                _log.info("pod speaks", revision=pod.revision.name, http2=http2)
+                pod.prober = None
+                pod.revision.decide(http2)
         except OSError:
             return False
         return True

@@ -48,9 +48,9 @@ class Revision(Admission[Pod]):
     """
 
     __slots__ = (
-        "core", "http2", "idle_timeout", "name", "patience", "pods", "probe", "prove",
+        "_declared", "core", "http2", "idle_timeout", "name", "patience", "pods", "probe", "prove",
         "response_start_timeout", "set_fields", "sticky", "successor", "timeout", "unavailable",
-        "usage",
+        "undecided", "usage",
     )  # fmt: skip
 
     def __init__(self, core: Core, name: str, prove: Prove) -> None:
@@ -63,7 +63,8 @@ class Revision(Admission[Pod]):
         self.successor: Pod | None = None
         self.set_fields = False
         self.sticky = False
-        self.http2 = False
+        self.http2 = self.undecided = False
+        self._declared = ""
         self.unavailable = ""
         self.probe = Probe()
         self.timeout = self.response_start_timeout = self.idle_timeout = 0.0
@@ -195,7 +196,11 @@ class Revision(Admission[Pod]):
         self.response_start_timeout = table.response_start_timeout
         self.idle_timeout = table.idle_timeout
         self.patience = self.deadline(0.0, last_write=0.0, started=False)
-        self.http2 = table.protocol == "h2c"
+        if table.protocol != "auto":
+            self.http2, self.undecided = table.protocol == "h2c", False
+        elif self._declared != "auto":
+            self.http2, self.undecided = False, True
+        self._declared = table.protocol
         self.sticky = table.session_affinity
         self.probe = table.probe
         self.unavailable = table.unavailable
@@ -229,10 +234,27 @@ class Revision(Admission[Pod]):
                 self.retire(pod)
         elif pod.draining:
             pass  # it was given up; a pod does not come back
-        elif newly_ready:
+        elif newly_ready and not self.undecided:
             self._trust(pod)  # but not again one that has refused us since
-        elif fresh:
+        elif fresh or newly_ready:
             self.prove(pod)
+
+    def decide(self, http2: bool) -> None:
+        """A pod has shown what they all speak: use them as such from now on."""
+        self.http2, self.undecided = http2, False
+        for uid, pod in list(self.pods.items()):
+            if pod.prober is not None:
+                pod.prober.cancel()
+                pod.prober = None
+            if uid == _SUCCESSOR or pod.draining:
+                continue
+            if not http2:
+                self.prove(pod)
+                continue
+            fresh = self.pods[uid] = Http2Pod(self.core, self, uid, pod.host, pod.port)
+            fresh.told_ready = pod.told_ready
+            self.occupy(fresh, pod.elsewhere)
+            self.prove(fresh)
 
     def _trust(self, pod: Pod) -> None:
         if pod.prober is not None:

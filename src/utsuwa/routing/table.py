@@ -76,8 +76,13 @@ def _split(split: Document, path: Document) -> Split:
     )
 
 
-def revision_entry(revision: Document, pods: Iterable[Document]) -> RevisionTable:
-    """A Revision with its pods as the gateway sees it."""
+def revision_entry(
+    revision: Document, pods: Iterable[Document], *, autodetect: bool = False
+) -> RevisionTable:
+    """A Revision with its pods as the gateway sees it.
+
+    `autodetect`: where its port is not named `h2c`, the gateway finds out what a pod speaks.
+    """
     spec = revision["spec"]
     pods = list(pods)
     endpoints = tuple(
@@ -93,7 +98,7 @@ def revision_entry(revision: Document, pods: Iterable[Document]) -> RevisionTabl
         timeout=float(spec.get("timeoutSeconds") or 300),
         response_start_timeout=float(spec.get("responseStartTimeoutSeconds") or 0),
         idle_timeout=float(spec.get("idleTimeoutSeconds") or 0),
-        protocol=_protocol(spec),
+        protocol=_protocol(spec, autodetect=autodetect),
         session_affinity=dig(metadata, "annotations", _AFFINITY, default="") == "true",
         probe=probe_of(_serving_container(spec)),
         endpoints=endpoints,
@@ -146,9 +151,9 @@ def _serving_container(spec: Document) -> Document:
     return next((c for c in containers if c.get("ports")), containers[0])
 
 
-def _protocol(spec: Document) -> str:
+def _protocol(spec: Document, *, autodetect: bool) -> str:
     named = dig(_serving_container(spec), "ports", 0, "name", default="")
-    return "h2c" if named == "h2c" else "http1"
+    return "h2c" if named == "h2c" else "auto" if autodetect else "http1"
 
 
 def _unavailable(revision: Document, pods: list[Document]) -> str:

@@ -87,6 +87,11 @@ def test_a_revision_brings_its_limits_and_its_pods_in_a_stable_order() -> None:
     assert [endpoint.uid for endpoint in entry.endpoints] == ["a", "b"]
 
 
+def test_what_a_port_speaks_is_its_name_or_found_out_where_that_is_on() -> None:
+    assert revision_entry(revision(), []).protocol == "http1"
+    assert revision_entry(revision(), [], autodetect=True).protocol == "auto"
+
+
 def test_session_affinity_is_an_annotation_with_cloud_runs_name() -> None:
     bound = revision()
     bound["metadata"]["annotations"] = {"run.googleapis.com/sessionAffinity": "true"}

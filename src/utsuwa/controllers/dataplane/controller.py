@@ -19,6 +19,7 @@ from utsuwa.kit.tasks import TaskSet
 from utsuwa.model.conditions import finish, is_ready
 from utsuwa.model.kinds import INGRESS, POD, REVISION
 from utsuwa.model.lifecycle import ingress as lifecycle
+from utsuwa.model.settings.features import Flag
 from utsuwa.routing.messages import RevisionName, RevisionTable, Snapshot
 from utsuwa.routing.table import Table, hosts_of, revision_entry
 
@@ -59,6 +60,7 @@ class DataPlane:
         self._revisions.on_change(self._revision_changed)
         self._pod_informer.on_change(self._pod_changed)
         self._ingresses.on_change(self._ingress_changed)
+        self._context.settings.on_change(self._settings_changed)
         self._flush_now()
         await self.link.open()
         self.controller.watch(self._ingresses)
@@ -124,6 +126,11 @@ class DataPlane:
             self._table.remove_revision(str(key_of(old)))
         self._schedule()
 
+    def _settings_changed(self) -> None:
+        for revision in self._revisions.list():
+            self._table.set_revision(self._entry(revision))
+        self._schedule()
+
     def _pod_changed(self, old: Document | None, new: Document | None) -> None:
         for document in (old, new):
             name = _revision_name(document) if document is not None else ""
@@ -148,7 +155,9 @@ class DataPlane:
         self._schedule()
 
     def _entry(self, revision: Document) -> RevisionTable:
-        return revision_entry(revision, self._pods.get(str(key_of(revision)), {}).values())
+        flag = self._context.settings.current.features.autodetect_http2
+        pods = self._pods.get(str(key_of(revision)), {}).values()
+        return revision_entry(revision, pods, autodetect=flag is Flag.ENABLED)
 
     def _taken(self, ingress: Document) -> tuple[str, str] | None:
         """A host of this Ingress that another Route holds, and that Route."""
