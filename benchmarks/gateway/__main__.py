@@ -35,12 +35,14 @@ async def measure(peer: Peer, name: str, connections: int, options: argparse.Nam
     """One run against one peer."""
     headers = _BROWSER if options.browser else ()
     await load(peer.port, HOST, connections=connections, seconds=1, headers=headers)
-    before = cpu_seconds(peer.pid)
+    pids = (peer.pid, *peer.others)
+    before = sum(map(cpu_seconds, pids))
     result = await load(
         peer.port, HOST, connections=connections, seconds=options.seconds, headers=headers
     )
-    used = cpu_seconds(peer.pid) - before
-    return name, connections, result, used / result.requests * 1000, rss_mib(peer.pid)
+    used = sum(map(cpu_seconds, pids)) - before
+    memory = sum(map(rss_mib, pids))
+    return name, connections, result, used / result.requests * 1000, memory
 
 
 async def rows(options: argparse.Namespace) -> list[Row]:
@@ -63,6 +65,9 @@ async def rows(options: argparse.Namespace) -> list[Row]:
         if not only or "limit" in only:
             async with peers.gateway(4, target, concurrency=10) as peer:
                 await run(peer, "utsuwa 4 pods x 10")
+        for limit in (0, 10) if not only or "workers" in only else ():
+            async with peers.workers(2, 4, target, limit) as peer:
+                await run(peer, f"utsuwa x 2, 4 pods x {limit or 'any'}")
         if not only or "envoy" in only:
             async with peers.envoy(target) as other:
                 await run(other, "envoy")

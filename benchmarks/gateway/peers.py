@@ -9,10 +9,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from utsuwa.app.sockets import listen, twin
 from utsuwa.routing.messages import Ack, Endpoint, Snapshot
 from utsuwa.testing.gateway import FakeControl, one_service
 
@@ -27,6 +28,8 @@ class Peer:
     name: str
     port: int
     pid: int
+    others: tuple[int, ...] = ()
+    """Further processes that it consists of."""
 
 
 def free_port() -> int:
@@ -119,6 +122,40 @@ async def gateway(
     )
     async with linked(table) as found:
         yield found.peer
+
+
+@asynccontextmanager
+async def workers(number: int, pods: int, target: Peer, concurrency: int) -> AsyncIterator[Peer]:
+    """`number` of our gateways behind one port, and their broker of slots."""
+    listeners = [listen("127.0.0.1", 0)]
+    listeners += [twin(listeners[0]) for _ in range(number - 1)]
+    endpoints = [Endpoint(f"pod-{n}", "127.0.0.1", target.port, ready=True) for n in range(pods)]
+    table = one_service(*endpoints, host=HOST, revision=REVISION, concurrency=concurrency)
+    async with AsyncExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        link, slots = str(directory / "link.sock"), str(directory / "slots.sock")
+        control = await stack.enter_async_context(FakeControl(link, table))
+        environment = {
+            **os.environ,
+            "UTSUWA_LINK": link,
+            "UTSUWA_SLOTS": slots,
+            "UTSUWA_LOG_LEVEL": "WARNING",
+            "UTSUWA_DRAIN_SECONDS": "1",
+        }
+        broker = process(sys.executable, "-m", "utsuwa.gateway.slots", env=environment)
+        pids = [(await stack.enter_async_context(broker)).pid]
+        for listener in listeners:
+            fd = listener.fileno()
+            environment = {**environment, "UTSUWA_GATEWAY_FDS": str(fd)}
+            command = (sys.executable, "-m", "utsuwa.gateway")
+            child = process(*command, env=environment, pass_fds=[fd])
+            pids.append((await stack.enter_async_context(child)).pid)
+        async with asyncio.timeout(15):
+            while len(control.of(Ack)) < number:
+                await asyncio.sleep(0.05)
+        yield Peer("utsuwa", listeners[0].getsockname()[1], pids[0], tuple(pids[1:]))
+    for listener in listeners:
+        listener.close()
 
 
 def envoy_binary() -> str | None:
