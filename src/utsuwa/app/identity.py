@@ -24,6 +24,7 @@ from utsuwa.cluster.errors import NotFoundError
 from utsuwa.cluster.informer import Informers
 from utsuwa.cluster.port import Cluster, Key
 from utsuwa.kit.clock import Clock, rfc3339
+from utsuwa.kit.documents import Document, dig
 from utsuwa.kit.ids import Ids
 from utsuwa.kit.log import get_logger
 from utsuwa.model.builtin_roles import MASTERS
@@ -60,9 +61,13 @@ class Identity:
     def __repr__(self) -> str:
         return f"<Identity {self._server}>"
 
+    def tokens(self, informers: Informers, ids: Ids) -> ServiceTokens:
+        """Issues tokens of ServiceAccounts."""
+        return ServiceTokens(self._authority.signer(), informers, self._clock, ids)
+
     def authentication(self, informers: Informers, ids: Ids, *, anonymous: bool) -> Authentication:
         """Knows who calls."""
-        service = ServiceTokens(self._authority.signer(), informers, self._clock, ids)
+        service = self.tokens(informers, ids)
         return Authentication(service, IssuedTokens(informers, self._clock), anonymous=anonymous)
 
     async def local_token(self, cluster: Cluster) -> None:
@@ -114,6 +119,32 @@ class Identity:
 
     def _write(self) -> None:
         write_kubeconfig(self._layout.kubeconfig, self._authority.kubeconfig(self._server))
+
+
+class PodTokens:
+    """Tokens for the volumes of pods, bound to their pod."""
+
+    def __init__(self, issuer: ServiceTokens, cluster: Cluster) -> None:
+        self._issuer = issuer
+        self._cluster = cluster
+
+    def __repr__(self) -> str:
+        return f"<PodTokens of {self._issuer!r}>"
+
+    async def token(self, pod: Document, audience: str, seconds: int) -> str:
+        """A token of the ServiceAccount of `pod`. Raises ApiError."""
+        metadata = pod["metadata"]
+        account = dig(pod, "spec", "serviceAccountName", default="default")
+        bound = {
+            "kind": "Pod", "apiVersion": "v1", "name": metadata["name"], "uid": metadata["uid"],
+        }  # fmt: skip
+        spec = {"expirationSeconds": seconds, "boundObjectRef": bound}
+        if audience:
+            spec["audiences"] = [audience]
+        key = Key(metadata["namespace"], account)
+        issued = await self._issuer.issue(self._cluster, key, {"spec": spec})
+        token: str = issued["status"]["token"]
+        return token
 
 
 def rights(informers: Informers) -> Rbac:

@@ -9,7 +9,7 @@ from utsuwa.apiserver import ApiServer
 from utsuwa.app.admission import admission
 from utsuwa.app.bootstrap import Addresses, bootstrap
 from utsuwa.app.containers import Containers
-from utsuwa.app.identity import Identity, rights, watch
+from utsuwa.app.identity import Identity, PodTokens, rights, watch
 from utsuwa.app.options import ControlOptions, Layout
 from utsuwa.cluster.embedded import Embedded
 from utsuwa.cluster.informer import Informers
@@ -24,6 +24,7 @@ from utsuwa.controllers import (
     route,
     serverlessservice,
     service,
+    serviceaccounts,
     workloads,
 )
 from utsuwa.controllers.dataplane import DataPlane
@@ -82,6 +83,11 @@ class ControlPlane:
         self._runtime = ProcessRuntime(
             clock, exits=self._layout.exits, label=str(self._layout.root.resolve())
         )
+        server = f"https://{LOOPBACK}:{options.api_port}"
+        if options.address_has_api:
+            server = f"https://{options.address}"  # gcloud calls port 443 whatever is written here
+        addresses = [options.address] if options.address else []
+        self._identity = Identity(self._layout, server, addresses, clock)
         self._node = NodeAgent(
             cluster,
             self._context.informers,
@@ -93,12 +99,8 @@ class ControlPlane:
             node_name=default_node_name(),
             runtime=self._runtime,
             events=self._context.events,
+            tokens=PodTokens(self._identity.tokens(self._context.informers, ids), cluster),
         )
-        server = f"https://{LOOPBACK}:{options.api_port}"
-        if options.address_has_api:
-            server = f"https://{options.address}"  # gcloud calls port 443 whatever is written here
-        addresses = [options.address] if options.address else []
-        self._identity = Identity(self._layout, server, addresses, clock)
         self._api = ApiServer(
             cluster,
             authorizer=rights(self._context.informers),
@@ -171,6 +173,7 @@ class ControlPlane:
             revision.build(context, self._images),
             route.build(context, port=self._url_port),
             labeler.build(context),
+            serviceaccounts.build(context),
             revision_gc.build(context),
             podautoscaler.build(context, self._scaler),
             podautoscaler.build_hpa(context, self._node, self._horizontal),

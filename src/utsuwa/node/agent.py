@@ -92,7 +92,7 @@ class NodeAgent:
             runtime=runtime,
             checks=checks if checks is not None else NetworkChecks(),
             logs=self._logs,
-            volumes=Volumes(cluster, tokens),
+            volumes=Volumes(cluster, clock, tokens),
             events=events,
         )
         self._volumes = services.volumes

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -27,8 +27,9 @@ class File:
 Content: TypeAlias = Mapping[str, File]
 """Files by their path inside the volume."""
 
-Token: TypeAlias = Callable[[str, int], str]
-"""A ServiceAccount token of the Pod for an audience ("": the API server's), valid for seconds."""
+TokenRequest: TypeAlias = tuple[str, int]
+"""The audience of a ServiceAccount token ("": the API server's), and its life in seconds."""
+TokensByRequest: TypeAlias = Mapping[TokenRequest, str]
 
 
 def is_writable(volume: Document) -> bool:
@@ -41,7 +42,14 @@ def volume_sources(volume: Document) -> set[Source]:
     return {source for source, *_ in _objects(volume)}
 
 
-def content_of(volume: Document, pod: Document, sources: Sources, token: Token | None) -> Content:
+def token_requests(volume: Document) -> set[TokenRequest]:
+    """The ServiceAccount tokens that its content needs."""
+    return {_request(reference) for reference, _ in _tokens(volume)}
+
+
+def content_of(
+    volume: Document, pod: Document, sources: Sources, tokens: TokensByRequest
+) -> Content:
     """The files of `volume`, later sources over earlier ones.
 
     Raises:
@@ -62,7 +70,7 @@ def content_of(volume: Document, pod: Document, sources: Sources, token: Token |
             text = _field(pod, item)
             files[item["path"]] = File(text.encode(), _mode(item, mode))
     for reference, mode in _tokens(volume):
-        files[reference["path"]] = File(_token(volume, reference, token).encode(), mode)
+        files[reference["path"]] = File(tokens[_request(reference)].encode(), mode)
     return files
 
 
@@ -157,7 +165,5 @@ def _field(pod: Document, item: Document) -> str:
     return str(dig(container, "resources", kind, resource, default="0"))
 
 
-def _token(volume: Document, reference: Document, token: Token | None) -> str:
-    if token is None:
-        raise ConfigError(f"volume {volume['name']}: no ServiceAccount tokens are issued here")
-    return token(reference.get("audience") or "", int(reference.get("expirationSeconds") or 3600))
+def _request(reference: Document) -> TokenRequest:
+    return reference.get("audience") or "", int(reference.get("expirationSeconds") or 3600)

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from utsuwa.cluster.errors import NotFoundError
+from utsuwa.cluster.errors import ApiError, ForbiddenError, NotFoundError
 from utsuwa.cluster.informer import Informers, key_of
 from utsuwa.cluster.port import Cluster, Key
+from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import Document, dig
 from utsuwa.kit.log import get_logger
 from utsuwa.kit.tasks import TaskSet
@@ -20,17 +21,29 @@ from utsuwa.model.kinds import CONFIG_MAP, SECRET, Kind
 from utsuwa.node import volume_files
 from utsuwa.node.environment import ConfigError, Source
 from utsuwa.node.runtime import Mount
-from utsuwa.node.volume_content import Token, content_of, is_writable, volume_sources
+from utsuwa.node.volume_content import content_of, is_writable, token_requests, volume_sources
 
 _log = get_logger(__name__)
+
+
+RENEW = 0.8
+"""Part of the life of a token after which the next one is written, as the original's nodes do."""
 
 
 class Tokens(Protocol):
     """Who issues ServiceAccount tokens."""
 
-    def token_of(self, pod: Document) -> Token:
-        """What makes tokens for the ServiceAccount of `pod`."""
+    async def token(self, pod: Document, audience: str, seconds: int) -> str:
+        """A token of the ServiceAccount of `pod`, bound to it. Raises ApiError."""
         ...
+
+
+class NoTokens:
+    """For nodes that nobody gave any."""
+
+    async def token(self, pod: Document, audience: str, seconds: int) -> str:
+        """Raises ForbiddenError."""
+        raise ForbiddenError("no ServiceAccount tokens are issued here")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +58,16 @@ class _Shown:
 class Volumes:
     """Makes volumes, and follows what they show.
 
-    Mutable state: `_shown`, by uid of the Pod and name of the volume; changed on the loop alone.
+    Mutable state: `_shown`, by uid of the Pod and name of the volume, and those of them whose
+    tokens are being renewed; changed on the loop alone.
     """
 
-    def __init__(self, cluster: Cluster, tokens: Tokens | None = None) -> None:
+    def __init__(self, cluster: Cluster, clock: Clock, tokens: Tokens | None = None) -> None:
         self._cluster = cluster
-        self._tokens = tokens
+        self._clock = clock
+        self._tokens = tokens or NoTokens()
         self._shown: dict[tuple[str, str], _Shown] = {}
+        self._renewed: set[tuple[str, str]] = set()
         self._tasks: TaskSet | None = None
 
     def __repr__(self) -> str:
@@ -104,8 +120,19 @@ class Volumes:
             return directory
         shown = _Shown(pod, volume, directory)
         await self._fill(shown)
-        self._shown[pod["metadata"]["uid"], volume["name"]] = shown
+        key = (pod["metadata"]["uid"], volume["name"])
+        self._shown[key] = shown
+        lives = [seconds for _, seconds in token_requests(volume)]
+        if lives and key not in self._renewed and self._tasks is not None:
+            self._renewed.add(key)
+            self._tasks.start(self._renew(key, min(lives)), name=f"tokens of {key}")
         return directory
+
+    async def _renew(self, key: tuple[str, str], life: int) -> None:
+        while key in self._shown:
+            await self._clock.sleep(life * RENEW)
+            await self._refill(*key)
+        self._renewed.discard(key)
 
     async def _fill(self, shown: _Shown) -> None:
         pod, volume = shown.pod, shown.volume
@@ -114,8 +141,14 @@ class Volumes:
             source: await self._object(source.kind, Key(namespace, source.name))
             for source in volume_sources(volume)
         }
-        token = None if self._tokens is None else self._tokens.token_of(pod)
-        content = content_of(volume, pod, sources, token)
+        try:
+            tokens = {
+                (audience, seconds): await self._tokens.token(pod, audience, seconds)
+                for audience, seconds in token_requests(volume)
+            }
+        except ApiError as error:
+            raise ConfigError(f"volume {volume['name']}: {error}") from error
+        content = content_of(volume, pod, sources, tokens)
         await asyncio.to_thread(volume_files.fill, shown.directory, content)
 
     async def _object(self, kind: Kind, key: Key) -> Document | None:

@@ -1,5 +1,6 @@
 """Volumes: what is in them, how they are written, how they follow, where containers see them."""
 
+import asyncio
 import os
 import subprocess
 from pathlib import Path
@@ -8,14 +9,19 @@ from typing import Any
 import pytest
 from tests.unit.node.conftest import NodeMaker
 
+from utsuwa.cluster.informer import Informers
 from utsuwa.cluster.port import Key
+from utsuwa.kit.clock import LoopClock
 from utsuwa.kit.documents import Document
+from utsuwa.kit.tasks import TaskSet
 from utsuwa.model.kinds import CONFIG_MAP, SECRET
 from utsuwa.node import view
 from utsuwa.node.environment import ConfigError, Source
 from utsuwa.node.runtime import Mount
 from utsuwa.node.volume_content import File, content_of, volume_sources
 from utsuwa.node.volume_files import fill
+from utsuwa.node.volumes import Volumes
+from utsuwa.testing.cluster import memory_cluster
 from utsuwa.testing.node import a_pod
 
 MAP = Source(CONFIG_MAP, "cm")
@@ -26,8 +32,11 @@ SOURCES = {
 }
 
 
+TOKENS = {("api", 3600): "signed"}
+
+
 def content(volume: Document, **sources: Any) -> dict[str, File]:
-    return dict(content_of({"name": "v", **volume}, a_pod(), SOURCES, lambda a, s: f"{a} {s}"))
+    return dict(content_of({"name": "v", **volume}, a_pod(), SOURCES, TOKENS))
 
 
 # --- content --------------------------------------------------------------------------------------
@@ -58,7 +67,7 @@ def test_later_projections_win() -> None:
 def test_a_token_is_made_for_its_audience() -> None:
     source = {"serviceAccountToken": {"audience": "api", "path": "token"}}
     found = content({"projected": {"sources": [source], "defaultMode": 0o444}})
-    assert found == {"token": File(b"api 3600", 0o444)}
+    assert found == {"token": File(b"signed", 0o444)}
 
 
 def test_fields_of_the_pod() -> None:
@@ -201,6 +210,50 @@ async def test_a_sub_path_stays_inside(a_node: NodeMaker) -> None:
         await node.create(with_volume({"emptyDir": {}}, {**MOUNT, "subPath": "../../x"}))
         waiting = (await node.container())["state"]["waiting"]
         assert waiting["message"] == "subPath ../../x: expected a path inside the volume"
+
+
+class Numbered:
+    """Issues tokens that count."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, int]] = []
+
+    async def token(self, pod: Document, audience: str, seconds: int) -> str:
+        self.asked.append((pod["metadata"]["name"], audience, seconds))
+        return f"token {len(self.asked)}"
+
+
+@pytest.mark.looptime
+async def test_tokens_are_written_anew_before_they_expire(tmp_path: Path) -> None:
+    """After four fifths of their life, for as long as the Pod lives."""
+    async with memory_cluster(LoopClock()) as cluster:
+        tasks, tokens = TaskSet(), Numbered()
+        volumes = Volumes(cluster, LoopClock(), tokens)
+        volumes.follow(Informers(cluster), tasks)
+        source = {"serviceAccountToken": {"path": "token", "expirationSeconds": 1000}}
+        pod = with_volume({"projected": {"sources": [source]}}, MOUNT)
+        pod["metadata"]["uid"] = "u"
+        container = pod["spec"]["containers"][0]
+        (mount,) = await volumes.mounts(pod, container, tmp_path)
+        assert (mount.source / "token").read_text() == "token 1"
+        await asyncio.sleep(790)
+        assert (mount.source / "token").read_text() == "token 1"
+        await asyncio.sleep(20)
+        assert (mount.source / "token").read_text() == "token 2"
+        assert tokens.asked == [("web", "", 1000)] * 2
+        volumes.forget("u")
+        await asyncio.sleep(2000)
+        assert len(tokens.asked) == 2
+        await tasks.close()
+
+
+@pytest.mark.looptime
+async def test_where_no_tokens_are_issued_the_container_says_so(a_node: NodeMaker) -> None:
+    source = {"serviceAccountToken": {"path": "token"}}
+    async with a_node() as node:
+        await node.create(with_volume({"projected": {"sources": [source]}}, MOUNT))
+        waiting = (await node.container())["state"]["waiting"]
+        assert waiting["message"] == "volume v: no ServiceAccount tokens are issued here"
 
 
 @pytest.mark.slow
