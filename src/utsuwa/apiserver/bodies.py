@@ -88,6 +88,12 @@ def parse_yaml(data: bytes, *, duplicates: bool = False) -> Body:
     return Body(_plain(value, "", found, [_MOST_NODES]), tuple(found))
 
 
+def to_yaml(value: Document) -> bytes:
+    """A document as YAML, its members in their order."""
+    text: str = yaml.dump(value, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True)
+    return text.encode()
+
+
 def document(value: Any) -> Document:
     """`value` as an object. Raises BadRequestError when it is a list, a text or nothing."""
     if isinstance(value, dict):

@@ -9,13 +9,16 @@ from typing import Any
 
 from utsuwa.apiserver.paths import served_subresources
 from utsuwa.kit.documents import Document
-from utsuwa.model.kinds import KINDS, MEASURED_KINDS, Kind
+from utsuwa.model.kinds import KINDS, MEASURED_KINDS, NEW_EVENT, SHOWN_KINDS, Kind
 
 VERBS = (
     "create", "delete", "deletecollection", "get", "list", "patch", "update", "watch",
 )  # fmt: skip
 _MEASURED_VERBS = ("get", "list")
-_ALL_KINDS = (*KINDS, *MEASURED_KINDS)
+_SHOWN_VERBS = ("get", "list", "watch")
+SERVED: tuple[Kind, ...] = (*KINDS, *MEASURED_KINDS, *SHOWN_KINDS)
+"""Every kind that clients find."""
+
 _SUB_VERBS = {
     "status": ["get", "patch", "update"],
     "scale": ["get", "patch", "update"],
@@ -79,7 +82,7 @@ def api_versions(address: str) -> Document:
 def groups() -> dict[str, list[str]]:
     """Every named group with its versions, in the order in which they are offered."""
     found: dict[str, list[str]] = {}
-    for kind in _ALL_KINDS:
+    for kind in SERVED:
         _note(found, kind.group, kind.version)
     for group, _, _ in REVIEWS:
         _note(found, group, "v1")
@@ -103,7 +106,7 @@ def api_group_list() -> Document:
 
 def api_resource_list(api_version: str) -> Document | None:
     """Classic `GET /api/v1` and `GET /apis/G/V`; None when the group-version is unknown."""
-    kinds = [kind for kind in _ALL_KINDS if kind.api_version == api_version]
+    kinds = [kind for kind in SERVED if kind.api_version == api_version]
     resources = [entry for kind in kinds for entry in _classic(kind)]
     resources += [
         {"name": plural, "singularName": name.lower(), "namespaced": plural in _LOCAL_REVIEWS,
@@ -151,8 +154,11 @@ def _group(name: str, versions: list[str]) -> Document:
     return {"name": name, "versions": offered, "preferredVersion": offered[0]}
 
 
-def _verbs(kind: Kind) -> list[str]:
-    return list(_MEASURED_VERBS if kind in MEASURED_KINDS else VERBS)
+def verbs_of(kind: Kind) -> list[str]:
+    """What can be done with the objects of a kind."""
+    if kind in MEASURED_KINDS or kind is NEW_EVENT:
+        return list(_MEASURED_VERBS)
+    return list(_SHOWN_VERBS if kind in SHOWN_KINDS else VERBS)
 
 
 def _classic(kind: Kind) -> list[Document]:
@@ -161,7 +167,7 @@ def _classic(kind: Kind) -> list[Document]:
         "singularName": kind.singular,
         "namespaced": kind.namespaced,
         "kind": kind.name,
-        "verbs": _verbs(kind),
+        "verbs": verbs_of(kind),
     }
     if kind.short_names:
         entry["shortNames"] = list(kind.short_names)
@@ -184,7 +190,7 @@ def _classic(kind: Kind) -> list[Document]:
 
 def _aggregated_version(group: str, version: str) -> Document:
     resources = [
-        _aggregated(kind) for kind in _ALL_KINDS if (kind.group, kind.version) == (group, version)
+        _aggregated(kind) for kind in SERVED if (kind.group, kind.version) == (group, version)
     ]
     resources += [_aggregated_review(*review) for review in REVIEWS if review[0] == group]
     return {"version": version, "freshness": "Current", "resources": resources}
@@ -197,7 +203,7 @@ def _aggregated(kind: Kind) -> Document:
         "responseKind": own,
         "scope": "Namespaced" if kind.namespaced else "Cluster",
         "singularResource": kind.singular,
-        "verbs": _verbs(kind),
+        "verbs": verbs_of(kind),
     }
     if kind.short_names:
         entry["shortNames"] = list(kind.short_names)

@@ -1,8 +1,9 @@
 """What form of answer a client asks for, read from its `Accept` header.
 
 Forms: the object itself as JSON, a `Table`, its metadata alone, or aggregated discovery
-(`spec/kubernetes-api.md` §4.1, §4.5). Protobuf is never answered: clients that prefer it also
-take JSON, and even those that name nothing else read an answer by its `Content-Type`.
+(`spec/kubernetes-api.md` §4.1, §4.5), each as JSON, the first also as YAML. Protobuf is never
+answered: clients that prefer it also take JSON, as they must for custom resources. Who takes
+nothing that there is gets 406, as Kubernetes answers for custom resources.
 """
 
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ class Wanted:
 
     form: Form
     version: str = ""
+    yaml: bool = False
 
 
 _META = "meta.k8s.io"
@@ -37,6 +39,8 @@ _KNOWN: dict[tuple[str, str], tuple[Form, frozenset[str]]] = {
         frozenset({"v2", "v2beta1"}),
     ),
 }
+_JSON = frozenset({"application/json", "application/*", "*/*"})
+_YAML = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
 PLAIN = Wanted(Form.OBJECT)
 """The object itself."""
 
@@ -51,14 +55,30 @@ def wanted(accept: str) -> Wanted:
         media_type, *raw = (part.strip() for part in entry.split(";"))
         parameters = dict(part.split("=", 1) for part in raw if "=" in part)
         if "as" not in parameters:
-            if media_type in {"application/json", "application/*", "*/*"}:
+            if media_type in _JSON:
                 return PLAIN
+            if media_type in _YAML:
+                return Wanted(Form.OBJECT, yaml=True)
             continue
         known = _KNOWN.get((parameters["as"], parameters.get("g", "")))
         version = parameters.get("v", "")
         if known is not None and version in known[1] and media_type == "application/json":
             return Wanted(known[0], version)
     return PLAIN
+
+
+def is_acceptable(accept: str) -> bool:
+    """Whether `accept` names anything that can be given.
+
+    >>> is_acceptable("application/vnd.kubernetes.protobuf, */*"), is_acceptable("text/html")
+    (True, False)
+    """
+    if not accept.strip():
+        return True
+    return wanted(accept) is not PLAIN or any(
+        entry.partition(";")[0].strip() in _JSON and "as=" not in entry.replace(" ", "")
+        for entry in accept.split(",")
+    )
 
 
 def discovery_type(version: str) -> str:

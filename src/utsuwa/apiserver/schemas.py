@@ -4,6 +4,7 @@ The Knative kinds have theirs in `model.schema`, those of Kubernetes in :mod:`co
 """
 
 from functools import cache
+from typing import Any
 
 from utsuwa.apiserver.core_types import node_of, type_name
 from utsuwa.cluster.errors import Cause
@@ -16,6 +17,7 @@ from utsuwa.model.schema import (
     Type,
     faults,
     open_api,
+    prune,
     unknown_fields,
 )
 from utsuwa.model.schema.node import obj
@@ -47,10 +49,29 @@ def malformed(kind: Kind, document: Document) -> tuple[Cause, ...]:
     return tuple(Cause(fault.message, fault.field, fault.reason) for fault in found)
 
 
+def typed(kind: Kind, document: Document) -> Document:
+    """`document` as one of Kubernetes' own types would hold it: without members that the kind does
+    not know, and without nulls. Of the Knative kinds admission looks after it."""
+    if kind in SCHEMAS:
+        return document
+    kept: Document = _without_nulls(prune(document, tree_of(kind)))
+    return kept
+
+
 def open_api_of(kind: Kind) -> Document:
-    """The OpenAPI schema of a kind."""
+    """The OpenAPI schema of a kind, whole."""
+    return {**open_api(tree_of(kind)), **described(kind)}
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def described(kind: Kind) -> Document:
+    """What the schema of a kind says beside its members."""
     return {
-        **open_api(tree_of(kind)),
         "description": f"{kind.name} ({kind.api_version}).",
         "x-kubernetes-group-version-kind": [
             {"group": kind.group, "version": kind.version, "kind": kind.name}

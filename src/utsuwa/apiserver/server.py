@@ -12,14 +12,14 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 
-from utsuwa.apiserver import discovery, openapi, reviews
+from utsuwa.apiserver import discovery, openapi, openapi_v2, reviews
 from utsuwa.apiserver.auth import MastersOnly, forbidden
 from utsuwa.apiserver.authentication import Authentication, CertificatesOnly, impersonated
-from utsuwa.apiserver.bodies import LIMIT, document, parse
+from utsuwa.apiserver.bodies import LIMIT, YAML, document, parse, to_yaml
 from utsuwa.apiserver.calls import Call, Outcome
 from utsuwa.apiserver.logs import Logs
 from utsuwa.apiserver.measured import SOURCES, Measured, NothingKnown
-from utsuwa.apiserver.negotiation import Form, discovery_type, wanted
+from utsuwa.apiserver.negotiation import Form, discovery_type, is_acceptable, wanted
 from utsuwa.apiserver.paths import STREAMED
 from utsuwa.apiserver.paths import parse as parse_path
 from utsuwa.apiserver.ports import (
@@ -35,9 +35,11 @@ from utsuwa.apiserver.ports import (
     User,
 )
 from utsuwa.apiserver.reads import Reads
+from utsuwa.apiserver.shown import WHY_NOT, Shown, is_shown
 from utsuwa.apiserver.status import (
     InternalError,
     MethodNotAllowedError,
+    NotAcceptableError,
     TooLargeError,
     failure,
 )
@@ -50,7 +52,7 @@ from utsuwa.kit.documents import Document, encode
 from utsuwa.kit.ids import Ids
 from utsuwa.kit.log import get_logger
 from utsuwa.kit.tasks import TaskSet
-from utsuwa.model.kinds import NAMESPACE
+from utsuwa.model.kinds import NAMESPACE, Kind
 
 _log = get_logger(__name__)
 
@@ -101,7 +103,8 @@ class ApiServer:
         self._ids = ids
         self._version = encode(discovery.version_info(version))
         self._reads = reads
-        self._watches = Watches(cluster, reads, clock)
+        self._shown = Shown(cluster, reads, clock)
+        self._watches = Watches(cluster, reads, self._shown, clock)
         self._logs = Logs(cluster, logs, clock)
         self._measured = Measured(
             cluster, reads, clock,
@@ -118,7 +121,7 @@ class ApiServer:
         }
         self._runner: web.AppRunner | None = None
         self.app = web.Application(client_max_size=LIMIT)
-        self.app.router.add_route("*", "/{path:.*}", self._handle)
+        self.app.router.add_route("*", r"/{path:[\s\S]*}", self._handle)
 
     def __repr__(self) -> str:
         where = self._runner.addresses if self._runner else "not serving"
@@ -214,10 +217,14 @@ class ApiServer:
             return await self._logs.serve(call, request)
         if target.subresource in STREAMED:
             return await self._streams.serve(call, request)
+        if not is_acceptable(request.headers.get("Accept", "")):
+            raise NotAcceptableError(
+                "only the following media types are accepted: application/json, application/yaml"
+            )
         if target.subresource == "token":
             return await self._token(call)
         if verb in {"list", "get"}:
-            return _outcome(await self._read(verb, call))
+            return _outcome(await self._read(verb, call), yaml=call.wanted.yaml)
         # A write that has begun is finished, even if its client goes away meanwhile.
         task = self._tasks.start(self._written(verb, call, request), name=f"{verb} {request.path}")
         return await asyncio.shield(task)
@@ -225,12 +232,16 @@ class ApiServer:
     async def _read(self, verb: str, call: Call) -> Outcome:
         if call.target.subresource == "decisions":
             return await self._measured.decisions(call)
-        reads = self._measured if call.target.kind in SOURCES else self._reads
+        reads: Reads | Measured | Shown = self._reads
+        if call.target.kind in SOURCES:
+            reads = self._measured
+        elif is_shown(call.target.kind):
+            reads = self._shown
         return await (reads.listing(call) if verb == "list" else reads.get(call))
 
     async def _written(self, verb: str, call: Call, request: web.Request) -> web.Response:
         try:
-            return _outcome(await self._writers[verb](call))
+            return _outcome(await self._writers[verb](call), yaml=call.wanted.yaml)
         except ApiError as error:
             return _status(error)
         except Exception as error:
@@ -266,6 +277,9 @@ class ApiServer:
             raise _not_found()
         if path in {"/api", "/apis"}:
             return _groups(request, path)
+        if path == "/openapi/v2":
+            data, media_type = openapi_v2.answer(request.headers.get("Accept", ""))
+            return web.Response(body=data, headers={"Content-Type": media_type})
         found = _described(path)
         if found is None:
             raise _not_found()
@@ -280,12 +294,13 @@ class ApiServer:
 
 
 def _verb(call: Call, method: str) -> str:
-    named, measured = bool(call.target.name), call.target.kind in SOURCES
+    named, read_only = bool(call.target.name), not _is_stored(call.target.kind)
     if method in {"GET", "HEAD"} and call.target.subresource != "token":
         if named:
             return "get"
-        return "watch" if call.flag("watch") and not measured else "list"
-    verb = "" if measured else _VERBS.get(method, "")
+        watched = "watch" in discovery.verbs_of(call.target.kind)
+        return "watch" if call.flag("watch") and watched else "list"
+    verb = "" if read_only else _VERBS.get(method, "")
     sub = call.target.subresource
     takes = {
         "create": named == (sub in _MADE_OF_ONE),
@@ -294,10 +309,16 @@ def _verb(call: Call, method: str) -> str:
         "delete": not sub,
     }
     if not takes.get(verb):
+        why = WHY_NOT.get(call.target.kind)
         raise MethodNotAllowedError(
             f"the server does not allow the method {method} on the requested resource"
+            + (f": {why}" if why else "")
         )
     return "deletecollection" if verb == "delete" and not named else verb
+
+
+def _is_stored(kind: Kind) -> bool:
+    return kind not in SOURCES and not is_shown(kind)
 
 
 def _groups(request: web.Request, path: str) -> web.Response:
@@ -324,7 +345,9 @@ def _described(path: str) -> Document | bytes | None:
         return discovery.api_resource_list("/".join(parts[1:]))
     if parts == [""]:
         groups = [f"/apis/{name}" for name in discovery.groups()]
-        return {"paths": ["/api", "/api/v1", "/apis", *groups, "/openapi/v3", "/version"]}
+        return {
+            "paths": ["/api", "/api/v1", "/apis", *groups, "/openapi/v2", "/openapi/v3", "/version"]
+        }
     return None
 
 
@@ -338,8 +361,12 @@ def _json(data: bytes, code: int = 200) -> web.Response:
     )
 
 
-def _outcome(outcome: Outcome) -> web.Response:
-    response = _json(encode(outcome.document), outcome.code)
+def _outcome(outcome: Outcome, *, yaml: bool = False) -> web.Response:
+    if yaml:
+        response = _json(to_yaml(outcome.document), outcome.code)
+        response.content_type = YAML
+    else:
+        response = _json(encode(outcome.document), outcome.code)
     for warning in outcome.warnings:
         text = warning.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
         response.headers.add("Warning", f'299 - "{text}"')

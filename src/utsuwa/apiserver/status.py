@@ -52,7 +52,7 @@ def failure(error: ApiError) -> Document:
     kind = _KIND_NAMES.get((error.group, error.kind), error.kind)
     told = kind if isinstance(error, InvalidError) else error.kind
     for key, value in (("name", error.name), ("group", error.group), ("kind", told)):
-        if value:
+        if value and isinstance(value, str):
             details[key] = value
     details["causes"] = [_cause(cause) for cause in error.causes] or [{"message": error.message}]
     return {

@@ -16,6 +16,7 @@ from utsuwa.apiserver.calls import Call
 from utsuwa.apiserver.ports import Backend
 from utsuwa.apiserver.reads import Reads
 from utsuwa.apiserver.selectors import Match
+from utsuwa.apiserver.shown import Shown, is_shown
 from utsuwa.apiserver.status import failure, invalid
 from utsuwa.cluster.errors import ApiError, Cause, ExpiredError
 from utsuwa.cluster.port import EventType, Key, WatchEvent
@@ -41,9 +42,10 @@ class Start:
 class Watches:
     """Serves watches, and ends them all when the server closes."""
 
-    def __init__(self, cluster: Backend, reads: Reads, clock: Clock) -> None:
+    def __init__(self, cluster: Backend, reads: Reads, shown: Shown, clock: Clock) -> None:
         self._cluster = cluster
         self._reads = reads
+        self._shown = shown
         self._clock = clock
         self._closing = asyncio.Event()
 
@@ -62,7 +64,7 @@ class Watches:
         seconds = call.number("timeoutSeconds") or _DEFAULT_SECONDS
         deadline = self._clock.monotonic() + seconds
         stream = _Stream(call, request, self._clock)
-        source = self._cluster.watch(call.target.kind, call.target.namespace, since=start.since)
+        source = self._changes(call, start.since)
         await stream.open()
         try:
             async with asyncio.timeout(seconds + _STALLED_SECONDS):
@@ -86,8 +88,14 @@ class Watches:
                     f"too large resource version: {since} ({self._cluster.resource_version})"
                 )
             return Start([], since)
-        items, version = await self._reads.select(call)
+        reads: Reads | Shown = self._shown if is_shown(call.target.kind) else self._reads
+        items, version = await reads.select(call)
         return Start(items, version, call.flag("sendInitialEvents"))
+
+    def _changes(self, call: Call, since: int) -> AsyncIterator[WatchEvent]:
+        if is_shown(call.target.kind):
+            return _nothing()
+        return self._cluster.watch(call.target.kind, call.target.namespace, since=since)
 
     async def _initial(self, stream: "_Stream", selected: "Selected", start: Start) -> None:
         for document in start.initial:
@@ -135,6 +143,12 @@ class Watches:
         told = selected.judge(event)
         if told is not None:
             await stream.send_object(told, event.object)
+
+
+async def _nothing() -> AsyncIterator[WatchEvent]:
+    """The changes of what never changes."""
+    await asyncio.Event().wait()
+    yield WatchEvent(EventType.BOOKMARK, {}, 0)
 
 
 def _next(source: AsyncIterator[WatchEvent]) -> "asyncio.Future[WatchEvent | None]":

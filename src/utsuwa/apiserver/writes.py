@@ -14,7 +14,7 @@ from utsuwa.apiserver.patches import applied_body, is_apply, patch_of
 from utsuwa.apiserver.ports import Admission, Authorizer, Backend, Review
 from utsuwa.apiserver.reads import Reads
 from utsuwa.apiserver.scale import scale_of, scaled
-from utsuwa.apiserver.schemas import unknown
+from utsuwa.apiserver.schemas import typed, unknown
 from utsuwa.apiserver.status import MethodNotAllowedError, bad_request, success
 from utsuwa.cluster.errors import (
     AlreadyExistsError,
@@ -220,6 +220,7 @@ class Writes:
         """The object as it may be stored, and warnings. Raises what refuses it."""
         kind, sub = call.target.kind, call.target.subresource
         core_rules.check(kind, new, sub)
+        new = typed(kind, new)
         if sub != "status":
             incoming.check_labels(kind, new)
             new = defaulted(kind, new, old)

@@ -132,6 +132,24 @@ MEASURED_KINDS: tuple[Kind, ...] = (POD_METRICS, NODE_METRICS)
 RIGHTS_KINDS: tuple[Kind, ...] = (ROLE, CLUSTER_ROLE, ROLE_BINDING, CLUSTER_ROLE_BINDING)
 """Who may do what is said by objects of these kinds (`model.rights` reads them)."""
 
+CUSTOM_RESOURCE_DEFINITION = Kind(
+    "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions",
+    "customresourcedefinition", False, ("crd", "crds"), ("api-extensions",), (),
+)  # fmt: skip
+PERSISTENT_VOLUME_CLAIM = Kind(
+    "", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", "persistentvolumeclaim", True,
+    ("pvc",), (), (),
+)  # fmt: skip
+RESOURCE_QUOTA = Kind(
+    "", "v1", "ResourceQuota", "resourcequotas", "resourcequota", True, ("quota",), (), ()
+)
+LIMIT_RANGE = Kind("", "v1", "LimitRange", "limitranges", "limitrange", True, ("limits",), (), ())
+NEW_EVENT = Kind("events.k8s.io", "v1", "Event", "events", "event", True, ("ev",), (), ())
+SHOWN_KINDS: tuple[Kind, ...] = (
+    PERSISTENT_VOLUME_CLAIM, RESOURCE_QUOTA, LIMIT_RANGE, NEW_EVENT, CUSTOM_RESOURCE_DEFINITION,
+)  # fmt: skip
+"""What clients look for and may read: nothing of it is stored under this name, nobody writes it."""
+
 SERVING_KINDS: tuple[Kind, ...] = (SERVICE, CONFIGURATION, ROUTE, REVISION)
 
 _BY_API: dict[tuple[str, str], Kind] = {(kind.api_version, kind.name): kind for kind in KINDS}

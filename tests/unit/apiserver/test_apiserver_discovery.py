@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from utsuwa.apiserver import discovery, openapi
+from utsuwa.apiserver import discovery, openapi, openapi_v2
 from utsuwa.model.kinds import KINDS, Kind
 
 
@@ -58,7 +58,8 @@ def test_every_group_version_has_an_openapi_document() -> None:
     """With only `api/v1`, kubectl apply of other kinds fails (`spec/kubernetes-api.md` §4.4)."""
     paths = json.loads(openapi.index())["paths"]
     assert set(paths) == {
-        f"apis/{kind.api_version}" if kind.group else f"api/{kind.api_version}" for kind in KINDS
+        f"apis/{kind.api_version}" if kind.group else f"api/{kind.api_version}"
+        for kind in discovery.SERVED
     }
     for entry in paths.values():
         assert entry["serverRelativeURL"].startswith("/openapi/v3/api")
@@ -70,10 +71,13 @@ def test_patch_of_every_kind_checks_fields(kind: Kind) -> None:
     data = openapi.document(kind.api_version)
     assert data is not None
     operations = [path["patch"] for path in json.loads(data)["paths"].values() if "patch" in path]
-    (mine,) = [
+    mine = [
         one for one in operations if one["x-kubernetes-group-version-kind"]["kind"] == kind.name
     ]
-    assert {"fieldValidation", "dryRun"} <= {parameter["name"] for parameter in mine["parameters"]}
+    assert mine
+    for one in mine:
+        names = {parameter["name"] for parameter in one["parameters"]}
+        assert {"fieldValidation", "dryRun"} <= names
 
 
 def test_openapi_references_resolve() -> None:
@@ -82,11 +86,56 @@ def test_openapi_references_resolve() -> None:
     assert data is not None
     document = json.loads(data)
     schemas = document["components"]["schemas"]
-    references = set(_references(document["paths"]))
+    references = set(_references(document))
     assert references == {f"#/components/schemas/{name}" for name in schemas}
     service = schemas["dev.knative.serving.v1.Service"]
     template = service["properties"]["spec"]["properties"]["template"]
     assert "containerConcurrency" in template["properties"]["spec"]["properties"]
+
+
+@pytest.mark.parametrize("version", sorted({kind.api_version for kind in discovery.SERVED}))
+def test_every_document_is_whole(version: str) -> None:
+    """No reference leads nowhere, no operation is named twice, and each verb has its operation."""
+    data = openapi.document(version)
+    assert data is not None
+    document = json.loads(data)
+    named = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    assert set(_references(document)) <= named
+    operations = [
+        operation["operationId"]
+        for path in document["paths"].values()
+        for method, operation in path.items()
+        if method != "parameters"
+    ]
+    assert len(operations) == len(set(operations))
+
+
+def test_schemas_of_core_kinds_tell_how_lists_merge() -> None:
+    """`kubectl apply` makes its strategic patch from these."""
+    data = openapi.document("v1")
+    assert data is not None
+    spec = json.loads(data)["components"]["schemas"]["io.k8s.api.core.v1.PodSpec"]["properties"]
+    assert spec["containers"]["items"] == {
+        "$ref": "#/components/schemas/io.k8s.api.core.v1.Container"
+    }
+    assert spec["containers"]["x-kubernetes-patch-merge-key"] == "name"
+    assert spec["volumes"]["x-kubernetes-patch-strategy"] == "merge,retainKeys"
+    assert spec["tolerations"]["x-kubernetes-list-type"] == "atomic"
+
+
+def test_openapi_v2_in_both_forms() -> None:
+    """kubectl asks for protobuf, and reads its head before it applies a List."""
+    data, media_type = openapi_v2.answer(
+        "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+    )
+    assert data == b"\n\x032.0\x12\x11\n\x06Utsuwa\x12\x07v1.32.0B\x00J\x00"
+    assert "@" not in media_type
+    data, media_type = openapi_v2.answer("application/json, */*")
+    document = json.loads(data)
+    assert (document["swagger"], media_type) == ("2.0", "application/json")
+    named = {f"#/definitions/{name}" for name in document["definitions"]}
+    assert set(_references(document)) <= named
+    assert "#/definitions/dev.knative.serving.v1.Service" in named
 
 
 def _references(value: object) -> list[str]:

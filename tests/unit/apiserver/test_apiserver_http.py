@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from utsuwa.apiserver.ports import Review
 from utsuwa.cluster.errors import NotFoundError
@@ -461,6 +462,23 @@ async def test_a_users_mistake_is_never_our_fault(
     assert answered == code, told
     assert told["kind"] == "Status"
     assert told["code"] == code
+
+
+@pytest.mark.parametrize("name", ["a%0Ab", "%00", "a%2Fb", "%F0%9F%90%99", ".."])
+async def test_whatever_stands_in_a_path_is_answered_with_a_status(api: Serving, name: str) -> None:
+    """A line's end in a name once fell through our router, into a page of plain text."""
+    url = URL(f"{api.url}{MAPS}/{name}", encoded=True)
+    async with api.http.get(url) as response:
+        assert response.content_type == "application/json"
+        assert response.status == 404
+        assert (await response.json())["kind"] == "Status"
+
+
+async def test_details_hold_texts_whatever_was_sent(api: Serving) -> None:
+    """A name that is a list is refused, and not repeated where clients expect a text."""
+    code, told = await ask(api, "POST", MAPS, {"metadata": {"name": [None]}})
+    assert code == 422
+    assert "name" not in told["details"]
 
 
 async def test_a_body_in_protobuf_is_stored_as_its_json(api: Serving) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from utsuwa.apiserver.negotiation import PLAIN, Form, Wanted, wanted
+from utsuwa.apiserver.negotiation import PLAIN, Form, Wanted, is_acceptable, wanted
 
 TABLES = (
     "application/json;as=Table;v=v1;g=meta.k8s.io,"
@@ -33,3 +33,22 @@ DISCOVERY = "application/json;g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryLis
 def test_the_first_form_that_can_be_given_is_given(accept: str, form: Wanted) -> None:
     """`spec/kubernetes-api.md` §4.1, §4.5; protobuf falls back to JSON."""
     assert wanted(accept) == form
+
+
+@pytest.mark.parametrize(
+    ("accept", "given"),
+    [
+        ("", True),
+        ("*/*", True),
+        ("text/html, application/json;q=0.9", True),
+        ("application/vnd.kubernetes.protobuf, */*", True),
+        ("application/yaml", True),
+        (TABLES, True),
+        ("application/json;as=Table;v=v9;g=meta.k8s.io", False),
+        ("application/vnd.kubernetes.protobuf", False),
+        ("text/html", False),
+    ],
+)
+def test_what_cannot_be_given_is_known(accept: str, given: bool) -> None:
+    """Else 406, as Kubernetes answers protobuf alone for custom resources."""
+    assert is_acceptable(accept) is given
