@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check bench soak fuzz fmt install lock clean
+.PHONY: demo test check schemathesis bench soak fuzz fmt install lock clean
 
 install: $(STAMP)
 
@@ -21,6 +21,9 @@ test: $(STAMP)            ## the whole suite
 
 check: $(STAMP)           ## format, lint, types, layers
 	bash scripts/check
+
+schemathesis: $(STAMP)    ## requests made up from our own OpenAPI documents, SECONDS of each
+	SECONDS_EACH=$(or $(SECONDS),60) $(BIN)/python -m pytest -q --timeout 900 tests/conformance/test_schemathesis.py
 
 fmt: $(STAMP)
 	$(BIN)/ruff format .

@@ -8,6 +8,7 @@ import asyncio
 import base64
 import importlib.util
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -16,14 +17,14 @@ import yaml
 
 from utsuwa.testing.apiserver import Serving
 
-pytestmark = [pytest.mark.conformance, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.conformance, pytest.mark.slow, pytest.mark.timeout(900)]
 
 CHECKS = (
     "not_a_server_error", "status_code_conformance", "content_type_conformance",
     "response_schema_conformance",
 )  # fmt: skip
 ENDLESS = frozenset({"watch", "allowWatchBookmarks", "sendInitialEvents"})
-SECONDS = 12
+SECONDS = int(os.environ.get("SECONDS_EACH", "12"))
 
 
 @pytest.mark.parametrize("version", ["api/v1", "apis/apps/v1", "apis/serving.knative.dev/v1"])

@@ -263,3 +263,16 @@ def test_the_first_screen_of_readme_has_what_why_and_the_two_commands() -> None:
         assert expected in first
     demo = first.partition("<!-- demo:begin -->")[2].partition("<!-- demo:end -->")[0]
     assert "As it should be" in demo
+
+
+def test_every_test_that_the_reference_names_exists() -> None:
+    """A row of `kubernetes-api.md` without its test is a promise."""
+    modules = {path.name: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+    known = {
+        *modules,
+        *(name for text in modules.values() for name in re.findall(r"def (test_\w+)\(", text)),
+    }
+    asked = {
+        name for name in quoted(REFERENCE / "kubernetes-api.md") if name.startswith("test_")
+    } - {"test_…"}
+    assert asked - known == set()
