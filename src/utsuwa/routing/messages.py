@@ -82,6 +82,25 @@ class HostTable(msgspec.Struct, frozen=True, omit_defaults=True):
     tag: str = ""
     tagged: tuple[TaggedSplits, ...] = ()
     """Exceptions to `splits`; none unless tag header routing is on (`spec/dataplane.md` §10)."""
+    follows: str = ""
+    """The host whose splits these are to be, whatever they are. Gateways are told the splits."""
+    certificate: str = ""
+    """`namespace/name` of the :class:`Certificate` that TLS for this host is served with."""
+    redirect: bool = False
+    """Requests that come without TLS are sent to https."""
+
+
+class Certificate(msgspec.Struct, frozen=True):
+    """A certificate with its chain, and its key, both PEM. It lives in memory alone: never log
+    it, never put it into an error."""
+
+    name: str
+    """`namespace/name` of the Secret."""
+    chain: bytes
+    key: bytes
+
+    def __repr__(self) -> str:
+        return f"<Certificate {self.name}>"
 
 
 # --- control to gateway -------------------------------------------------------------------------
@@ -94,6 +113,7 @@ class Snapshot(msgspec.Struct, tag="snapshot", frozen=True):
     version: int
     hosts: tuple[HostTable, ...]
     revisions: tuple[RevisionTable, ...]
+    certificates: tuple[Certificate, ...] = ()
 
 
 class Delta(msgspec.Struct, tag="delta", frozen=True, omit_defaults=True):
@@ -104,6 +124,8 @@ class Delta(msgspec.Struct, tag="delta", frozen=True, omit_defaults=True):
     revisions: tuple[RevisionTable, ...] = ()
     removed_hosts: tuple[str, ...] = ()
     removed_revisions: tuple[RevisionName, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+    removed_certificates: tuple[str, ...] = ()
 
 
 class Elsewhere(msgspec.Struct, tag="elsewhere", frozen=True, omit_defaults=True):

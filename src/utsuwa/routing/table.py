@@ -5,9 +5,13 @@ what changed since the last flush into one Delta.
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
 
 from utsuwa.kit.documents import Document, dig
 from utsuwa.routing.messages import (
+    Certificate,
     Delta,
     Endpoint,
     HostTable,
@@ -31,10 +35,13 @@ def hosts_of(ingress: Document) -> list[HostTable]:
     """The hosts that an Ingress programs, each with its splits.
 
     Of a rule with several paths the last is the default path; those before it are for requests
-    whose `Knative-Serving-Tag` they name (`spec/dataplane.md` §10).
+    whose `Knative-Serving-Tag` they name (`spec/dataplane.md` §10). A path that rewrites the host
+    goes where that host's requests go. Only hosts with TLS are redirected to it.
     """
     metadata = ingress["metadata"]
     route = f"{metadata['namespace']}/{metadata['name']}"
+    secured = secrets_of(ingress)
+    redirected = dig(ingress, "spec", "httpOption") == "Redirected"
     hosts: list[HostTable] = []
     for rule in dig(ingress, "spec", "rules", default=()):
         paths = dig(rule, "http", "paths", default=())
@@ -45,11 +52,31 @@ def hosts_of(ingress: Document) -> list[HostTable]:
             for path in paths[:-1]
             if (tag := _tag_of(path))
         )
+        follows = str(paths[-1].get("rewriteHost") or "").lower()
+        outside = rule.get("visibility", "ExternalIP") == "ExternalIP"
         hosts.extend(
-            HostTable(host=host.lower(), splits=_splits(paths[-1]), route=route, tagged=tagged)
-            for host in rule["hosts"]
+            HostTable(
+                host=host,
+                splits=() if follows else _splits(paths[-1]),
+                route=route,
+                tagged=tagged,
+                follows=follows,
+                certificate=secured.get(host, ""),
+                redirect=redirected and outside and host in secured,
+            )
+            for host in (name.lower() for name in rule["hosts"])
         )
     return hosts
+
+
+def secrets_of(ingress: Document) -> dict[str, str]:
+    """By host, `namespace/name` of the Secret that TLS for it is served with."""
+    own = ingress["metadata"]["namespace"]
+    return {
+        host.lower(): f"{tls.get('secretNamespace') or own}/{tls['secretName']}"
+        for tls in dig(ingress, "spec", "tls", default=())
+        for host in tls.get("hosts") or ()
+    }
 
 
 def _tag_of(path: Document) -> str:
@@ -170,10 +197,23 @@ def _unavailable(revision: Document, pods: list[Document]) -> str:
     return ""
 
 
+class _Changed(NamedTuple):
+    """What has changed since the last flush, by name."""
+
+    hosts: set[str]
+    revisions: set[RevisionName]
+    certificates: set[str]
+
+    @classmethod
+    def nothing(cls) -> "_Changed":
+        return cls(set(), set(), set())
+
+
 class Table:
     """What gateways should know, with what they do not know yet.
 
-    Mutable state: `_hosts`, `_revisions` (the truth), and the names changed since the last flush.
+    Mutable state: `_claims`, `_revisions`, `_certificates` (the truth), `_followers` (by host,
+    those whose splits are its own) and `_changed` since the last flush.
     A host claimed by several Routes stays with the one that came first.
     """
 
@@ -181,12 +221,13 @@ class Table:
         self.epoch = epoch
         self.version = 0
         self._claims: dict[str, dict[str, HostTable]] = {}
+        self._followers: dict[str, set[str]] = {}
         self._revisions: dict[RevisionName, RevisionTable] = {}
-        self._changed_hosts: set[str] = set()
-        self._changed_revisions: set[RevisionName] = set()
+        self._certificates: dict[str, Certificate] = {}
+        self._changed = _Changed.nothing()
 
     def __repr__(self) -> str:
-        changed = len(self._changed_hosts) + len(self._changed_revisions)
+        changed = sum(map(len, self._changed))
         return (
             f"<Table v{self.version}: {len(self._claims)} hosts, "
             f"{len(self._revisions)} revisions, {changed} changed>"
@@ -195,7 +236,7 @@ class Table:
     @property
     def dirty(self) -> bool:
         """Whether there is something to flush."""
-        return bool(self._changed_hosts or self._changed_revisions)
+        return any(self._changed)
 
     @property
     def next_version(self) -> int:
@@ -208,37 +249,73 @@ class Table:
         changed = False
         for host in [h for h, claims in self._claims.items() if route in claims]:
             if host not in wanted:
-                del self._claims[host][route]
+                self._unfollow(self._claims[host].pop(route))
                 if not self._claims[host]:
                     del self._claims[host]
-                self._changed_hosts.add(host)
+                self._host_changed(host)
                 changed = True
         for host, table in wanted.items():
             claims = self._claims.setdefault(host, {})
-            if claims.get(route) != table:
+            old = claims.get(route)
+            if old != table:
+                if old is not None:
+                    self._unfollow(old)
+                if table.follows:
+                    self._followers.setdefault(table.follows, set()).add(host)
                 claims[route] = table
-                self._changed_hosts.add(host)
+                self._host_changed(host)
                 changed = True
         return changed
+
+    def _unfollow(self, table: HostTable) -> None:
+        followers = self._followers.get(table.follows)
+        if followers is not None:
+            followers.discard(table.host)
+            if not followers:
+                del self._followers[table.follows]
+
+    def _host_changed(self, host: str) -> None:
+        self._changed.hosts.update((host, *self._followers.get(host, ())))
 
     def holder(self, host: str) -> str:
         """The Route whose entry is in force for `host`, or ""."""
         claims = self._claims.get(host)
         return next(iter(claims)) if claims else ""
 
+    def leads_nowhere(self, host: str) -> str:
+        """The host that `host` follows, if nothing is served there; else ""."""
+        claims = self._claims.get(host)
+        table = next(iter(claims.values())) if claims else None
+        return table.follows if table is not None and self._in_force(host) is None else ""
+
     def set_revision(self, entry: RevisionTable) -> bool:
         """Put or replace a revision; whether anything changed."""
         if self._revisions.get(entry.name) == entry:
             return False
         self._revisions[entry.name] = entry
-        self._changed_revisions.add(entry.name)
+        self._changed.revisions.add(entry.name)
         return True
 
     def remove_revision(self, name: RevisionName) -> bool:
         """Forget a revision; whether it was known."""
         if self._revisions.pop(name, None) is None:
             return False
-        self._changed_revisions.add(name)
+        self._changed.revisions.add(name)
+        return True
+
+    def set_certificate(self, certificate: Certificate) -> bool:
+        """Put or replace a certificate; whether anything changed."""
+        if self._certificates.get(certificate.name) == certificate:
+            return False
+        self._certificates[certificate.name] = certificate
+        self._changed.certificates.add(certificate.name)
+        return True
+
+    def remove_certificate(self, name: str) -> bool:
+        """Forget a certificate; whether it was known."""
+        if self._certificates.pop(name, None) is None:
+            return False
+        self._changed.certificates.add(name)
         return True
 
     def endpoints(self, name: RevisionName) -> tuple[Endpoint, ...]:
@@ -248,11 +325,13 @@ class Table:
 
     def snapshot(self) -> Snapshot:
         """The whole table as of the last flush's version; flush first."""
+        tables = (self._in_force(host) for host in self._claims)
         return Snapshot(
             epoch=self.epoch,
             version=self.version,
-            hosts=tuple(self._in_force(host) for host in self._claims),
+            hosts=tuple(table for table in tables if table is not None),
             revisions=tuple(self._revisions.values()),
+            certificates=tuple(self._certificates.values()),
         )
 
     def flush(self) -> Delta | None:
@@ -260,17 +339,33 @@ class Table:
         if not self.dirty:
             return None
         self.version += 1
-        hosts, revisions = self._changed_hosts, self._changed_revisions
-        self._changed_hosts, self._changed_revisions = set(), set()
+        changed, self._changed = self._changed, _Changed.nothing()
+        hosts = {host: self._in_force(host) for host in sorted(changed.hosts)}
+        revisions, certificates = self._revisions, self._certificates
         return Delta(
             version=self.version,
-            hosts=tuple(self._in_force(h) for h in sorted(hosts) if h in self._claims),
-            revisions=tuple(
-                self._revisions[name] for name in sorted(revisions) if name in self._revisions
+            hosts=tuple(table for table in hosts.values() if table is not None),
+            revisions=tuple(revisions[n] for n in sorted(changed.revisions) if n in revisions),
+            removed_hosts=tuple(host for host, table in hosts.items() if table is None),
+            removed_revisions=tuple(n for n in sorted(changed.revisions) if n not in revisions),
+            certificates=tuple(
+                certificates[n] for n in sorted(changed.certificates) if n in certificates
             ),
-            removed_hosts=tuple(sorted(h for h in hosts if h not in self._claims)),
-            removed_revisions=tuple(sorted(n for n in revisions if n not in self._revisions)),
+            removed_certificates=tuple(
+                n for n in sorted(changed.certificates) if n not in certificates
+            ),
         )
 
-    def _in_force(self, host: str) -> HostTable:
-        return next(iter(self._claims[host].values()))
+    def _in_force(self, host: str) -> HostTable | None:
+        """What gateways are told of `host`; None where there is nothing to serve."""
+        claims = self._claims.get(host)
+        table = next(iter(claims.values())) if claims else None
+        if table is None or not table.follows:
+            return table
+        followed = self._claims.get(table.follows)
+        target = next(iter(followed.values())) if followed else None
+        if target is None or target.follows:
+            return None
+        return msgspec.structs.replace(
+            table, follows="", splits=target.splits, tagged=target.tagged
+        )
