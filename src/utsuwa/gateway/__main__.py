@@ -1,6 +1,7 @@
 """`python -m utsuwa.gateway`: one gateway process, configured by its environment.
 
 UTSUWA_GATEWAY_FDS     listening sockets handed down, such as `3,4`
+UTSUWA_GATEWAY_TLS_FDS likewise, for connections that begin with a TLS handshake (optional)
 UTSUWA_LINK            path of control's unix socket
 UTSUWA_GATEWAY_NAME    such as `gateway-0`
 UTSUWA_SLOTS           path of the unix socket of the broker of slots, where several gateways run
@@ -119,6 +120,7 @@ async def run(environment: dict[str, str]) -> int:
         name=environment.get("UTSUWA_GATEWAY_NAME", "gateway-0"),
         paths=Paths(environment["UTSUWA_LINK"], environment.get("UTSUWA_SLOTS", "")),
         sockets=sockets(environment["UTSUWA_GATEWAY_FDS"]),
+        tls_sockets=sockets(tls) if (tls := environment.get("UTSUWA_GATEWAY_TLS_FDS")) else (),
         limits=limits(environment),
         on_death=lambda name, error: end(1),
         on_serving=(lambda: _say_serving(serving_fd)) if serving_fd >= 0 else lambda: None,

@@ -30,6 +30,24 @@ def answer(status: int, text: str, *, close: bool = False, head_only: bool = Fal
     )
 
 
+def moved(location: bytes, *, close: bool = False) -> bytes:
+    """A response that sends the client to `location` for good."""
+    return b"HTTP/1.1 301 Moved Permanently\r\nLocation: %b\r\nContent-Length: 0\r\n%b\r\n" % (
+        location,
+        b"Connection: close\r\n" if close else b"",
+    )
+
+
+def https_url(host: bytes, port: int, target: bytes) -> bytes:
+    """Where `target` of `host` is to be had with TLS.
+
+    >>> https_url(b"hello.example.com", 8443, b"/a?b")
+    b'https://hello.example.com:8443/a?b'
+    """
+    path = target if target.startswith(b"/") else b"/"
+    return b"https://%b%b%b" % (host, b"" if port == 443 else b":%d" % port, path)
+
+
 def unknown_host(host: bytes) -> str:
     """The 404 for a host that no route has."""
     name = host.decode("latin-1") or "(none)"

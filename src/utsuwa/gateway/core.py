@@ -5,8 +5,10 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from weakref import WeakSet
 
 from utsuwa.gateway.accounting import Accounts
+from utsuwa.gateway.certificates import Certificates
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.tasks import TaskSet
 from utsuwa.routing.messages import Elsewhere
@@ -79,17 +81,24 @@ class Sweepable(Protocol):
         ...
 
 
+class Connecting(Protocol):
+    """A connection whose handshake is under way."""
+
+
 class Core:
     """Clock, loop, table and books of one gateway, handed to each of its parts.
 
-    Mutable state: `hosts` and `revisions` (changed by :mod:`table`), `connections`, `draining`, and
+    Mutable state: `hosts`, `redirected` (hosts that are served over TLS alone), `certificates` and
+    `revisions` (changed by :mod:`table`), `connections`, `handshakes` under way (a failed one just
+    goes away), `https_port` that clients are redirected to (0: none), `draining`, and
     `idle_patience`: how long a connection between two requests may stay once we drain;
     `elsewhere`: what other gateways hold; `successor`: where the one listens that replaces us.
     """
 
     __slots__ = (
-        "accounts", "clock", "connect", "connections", "draining", "elsewhere", "hosts", "idle_patience",
-        "lessened", "limits", "loop", "monotonic", "random", "revisions", "send", "successor", "tasks",
+        "accounts", "certificates", "clock", "connect", "connections", "draining", "elsewhere",
+        "handshakes", "hosts", "https_port", "idle_patience", "lessened", "limits", "loop", "monotonic",
+        "random", "redirected", "revisions", "send", "successor", "tasks",
     )  # fmt: skip
 
     def __init__(
@@ -111,6 +120,10 @@ class Core:
         self.limits = limits or Limits()
         self.accounts = Accounts(clock.now, clock.monotonic())
         self.hosts: dict[bytes, Host] = {}
+        self.redirected: dict[bytes, Host] = {}
+        self.certificates = Certificates()
+        self.handshakes: WeakSet[Connecting] = WeakSet()
+        self.https_port = 0
         self.revisions: dict[str, Revision] = {}
         self.connections: set[Sweepable] = set()
         self.draining = False

@@ -16,6 +16,7 @@ from utsuwa.gateway.probing import Prober
 from utsuwa.gateway.slots.client import SlotClient
 from utsuwa.gateway.slots.revision import LeasedRevision
 from utsuwa.gateway.table import OutOfStepError, Prove, Revision, Table
+from utsuwa.gateway.tls import HANDSHAKE_TIMEOUT, SHUTDOWN_TIMEOUT, TlsConnection
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.log import get_logger
 from utsuwa.kit.tasks import OnDeath, TaskSet
@@ -56,6 +57,7 @@ class Gateway:
         name: str,
         paths: Paths,
         sockets: Sequence[socket.socket],
+        tls_sockets: Sequence[socket.socket] = (),
         limits: Limits | None = None,
         on_death: OnDeath | None = None,
         on_serving: Callable[[], None] = lambda: None,
@@ -75,6 +77,8 @@ class Gateway:
         self.link = Link(paths.link, hello, self._apply, clock)
         self.core.send = self.link.send
         self._sockets = sockets
+        self._tls_sockets = tls_sockets
+        self.core.https_port = tls_sockets[0].getsockname()[1] if tls_sockets else 0
         self._address: tuple[str, int] | None = None
         self._on_serving = on_serving
         self._listening = False
@@ -144,6 +148,17 @@ class Gateway:
             address = sock.getsockname()
             self._address = self._address or address[:2]
             _log.info("gateway accepts connections", address=address)
+        for sock in self._tls_sockets:
+            server = await self.core.loop.create_server(
+                lambda: TlsConnection(self.core),
+                sock=sock,
+                backlog=4096,
+                ssl=self.core.certificates.entrance,
+                ssl_handshake_timeout=HANDSHAKE_TIMEOUT,
+                ssl_shutdown_timeout=SHUTDOWN_TIMEOUT,
+            )
+            self._servers.append(server)
+            _log.info("gateway accepts TLS connections", address=sock.getsockname())
         self._on_serving()
 
     async def drain(self, limit: float, *, idle: float = 0.0) -> None:
@@ -164,7 +179,7 @@ class Gateway:
         _log.info("gateway drains", connections=len(core.connections), limit=limit)
         end = core.monotonic() + limit
         await core.clock.sleep(0.02)  # what was accepted just before appears now
-        while core.connections and core.monotonic() < end:
+        while (core.connections or core.handshakes) and core.monotonic() < end:
             await core.clock.sleep(0.02)
         if core.connections:
             _log.warning("drain limit passed: cutting", connections=len(core.connections))

@@ -17,6 +17,7 @@ from utsuwa.gateway.http2.upstream import Http2Pod
 from utsuwa.gateway.upstream import Pod
 from utsuwa.kit.log import get_logger
 from utsuwa.routing.messages import (
+    Certificate,
     Delta,
     Drained,
     Elsewhere,
@@ -322,6 +323,7 @@ class Table:
         for host in message.removed_hosts:
             self._drop_host(host)
         self._remove(message.removed_revisions)
+        self._certify(message.certificates, message.removed_certificates)
         self.version = message.version
 
     def _replace(self, snapshot: Snapshot) -> None:
@@ -330,9 +332,13 @@ class Table:
         names = {entry.name for entry in snapshot.revisions}
         self._incomplete.clear()
         self._put(snapshot.hosts, snapshot.revisions)
-        for host in core.hosts.keys() - hosts:
+        for host in (core.hosts.keys() | core.redirected.keys()) - hosts:
             self._drop_host(host.decode())
+        for name in core.certificates.hosts - {entry.host for entry in snapshot.hosts}:
+            core.certificates.assign(name, "")
         self._remove(core.revisions.keys() - names)
+        there = {entry.name for entry in snapshot.certificates}
+        self._certify(snapshot.certificates, core.certificates.names - there)
 
     def _put(self, hosts: tuple[HostTable, ...], revisions: tuple[RevisionTable, ...]) -> None:
         core = self._core
@@ -352,15 +358,29 @@ class Table:
         if missing:
             _log.warning("host goes to unknown revisions", host=entry.host, revisions=missing)
             self._incomplete[entry.host] = entry
-        host = Host(entry, core.revisions)
+        host, name = Host(entry, core.revisions), entry.host.encode()
+        core.certificates.assign(entry.host, entry.certificate)
+        redirect = entry.redirect and core.https_port != 0
+        here, elsewhere = core.hosts, core.redirected
+        if redirect:
+            here, elsewhere = elsewhere, here
+        elsewhere.pop(name, None)
         if host.empty:
-            core.hosts.pop(entry.host.encode(), None)
+            here.pop(name, None)
         else:
-            core.hosts[entry.host.encode()] = host
+            here[name] = host
 
     def _drop_host(self, name: str) -> None:
         self._incomplete.pop(name, None)
         self._core.hosts.pop(name.encode(), None)
+        self._core.redirected.pop(name.encode(), None)
+        self._core.certificates.assign(name, "")
+
+    def _certify(self, certificates: Iterable[Certificate], removed: Iterable[str]) -> None:
+        for entry in certificates:
+            self._core.certificates.put(entry)
+        for name in removed:
+            self._core.certificates.remove(name)
 
     def _remove(self, names: Iterable[str]) -> None:
         for name in list(names):

@@ -25,6 +25,10 @@ class GatewayProcess:
         self.listener.bind(("127.0.0.1", 0))
         self.listener.listen(1024)
         self.port: int = self.listener.getsockname()[1]
+        self.tls_listener = socket.socket()
+        self.tls_listener.bind(("127.0.0.1", 0))
+        self.tls_listener.listen(1024)
+        self.tls_port: int = self.tls_listener.getsockname()[1]
         self.process: Process | None = None
 
     async def start(self) -> Process:
@@ -32,13 +36,14 @@ class GatewayProcess:
         environment = {
             **os.environ,
             "UTSUWA_GATEWAY_FDS": str(self.listener.fileno()),
+            "UTSUWA_GATEWAY_TLS_FDS": str(self.tls_listener.fileno()),
             "UTSUWA_LINK": self.path,
             "UTSUWA_GATEWAY_NAME": "gateway-0",
             "UTSUWA_DRAIN_SECONDS": "5",
         }
         self.process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "utsuwa.gateway", env=environment,
-            pass_fds=[self.listener.fileno()],
+            pass_fds=[self.listener.fileno(), self.tls_listener.fileno()],
         )  # fmt: skip
         return self.process
 
@@ -49,6 +54,7 @@ class GatewayProcess:
             await self.process.wait()
         await self.control.stop()
         self.listener.close()
+        self.tls_listener.close()
 
     def endpoint(self, port: int, uid: str = "pod-1", *, ready: bool = True) -> Endpoint:
         """A pod on this machine."""

@@ -8,14 +8,14 @@ import asyncio
 from math import inf
 from typing import TYPE_CHECKING, cast
 
-from utsuwa.gateway.answers import answer
+from utsuwa.gateway.answers import answer, moved
 from utsuwa.gateway.core import Core
 from utsuwa.gateway.entrance import Entrant
 from utsuwa.gateway.flow import pause, resume
 from utsuwa.gateway.http1.errors import BadMessageError, late_body
 from utsuwa.gateway.http1.fields import CHUNKED, UNTIL_CLOSE
 from utsuwa.gateway.http1.probes import Reply, encode
-from utsuwa.gateway.http1.request import RequestHead, peer_of
+from utsuwa.gateway.http1.request import RequestHead, peer_behind
 from utsuwa.gateway.http1.response import with_field
 
 if TYPE_CHECKING:
@@ -91,8 +91,7 @@ class Connection(Entrant, asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client connected."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's are none by class
-        peer = transport.get_extra_info("peername")
-        self.peer = peer_of(str(peer[0]) if peer else "unknown")
+        self.peer = peer_behind(transport)
         self.core.connections.add(self)
         self.deadline = self.core.monotonic() + self.core.limits.header_timeout
 
@@ -271,6 +270,11 @@ class Connection(Entrant, asyncio.Protocol):
         head = self.head
         self._keep = self._keep and head.keep_alive and self._skippable()
         self._write_reply(encode(reply, close=not self._keep, head_only=head.head_only))
+
+    def _redirect(self, location: bytes) -> None:
+        """Send the client elsewhere: the request is no application's, and in no books."""
+        self._keep = self._keep and self.head.keep_alive and self._skippable()
+        self._write_reply(moved(location, close=not self._keep))
 
     def _write_reply(self, data: bytes) -> None:
         self.deadline = inf

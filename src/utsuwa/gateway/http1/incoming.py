@@ -7,7 +7,7 @@ goes on to the pod as it comes, or is kept until there is one.
 from math import inf
 from typing import TYPE_CHECKING
 
-from utsuwa.gateway.answers import unknown_host
+from utsuwa.gateway.answers import https_url, unknown_host
 from utsuwa.gateway.http1 import request
 from utsuwa.gateway.http1.chunked import ChunkedBody
 from utsuwa.gateway.http1.connection import (
@@ -21,7 +21,7 @@ from utsuwa.gateway.http1.connection import (
 )
 from utsuwa.gateway.http1.errors import BadMessageError, UpgradeOffer
 from utsuwa.gateway.http1.fields import CHUNKED
-from utsuwa.gateway.http1.request import MAX_HEAD
+from utsuwa.gateway.http1.request import MAX_HEAD, is_secure
 from utsuwa.gateway.http1.tunnel import Tunnel
 from utsuwa.gateway.http2.connection import take_over
 from utsuwa.gateway.http2.framing import PREFACE
@@ -144,11 +144,16 @@ class Incoming(Tunnel):
         """Where a special request for `host` goes; None when it is answered here."""
         head = self.head
         if host is None:
-            self.reply(404, unknown_host(head.host))
-        elif head.probe is not None:
-            self._reply_probe(head.probe)
-        else:
-            return host.tagged(head.tag)
+            host = self.core.redirected.get(head.host)
+            if host is None:
+                self.reply(404, unknown_host(head.host))
+                return None
+            if not is_secure(self.peer, head.out):
+                self._redirect(https_url(head.host, self.core.https_port, head.target))
+                return None
+        if head.probe is None:
+            return host.tagged(head.tag) if head.tag else host
+        self._reply_probe(head.probe)
         return None
 
     def set_fields(self, fields: tuple[tuple[bytes, bytes], ...]) -> None:

@@ -5,6 +5,7 @@ fields, which one search finds. Everything else reaches the pod as the client wr
 Rules: RFC 9112 §3 and §6, `spec/dataplane.md` §2.
 """
 
+import asyncio
 import re
 from functools import lru_cache
 
@@ -58,6 +59,15 @@ _NEW_LINES = (
 """What a request without a proxy's fields gets."""
 
 
+_SECURE = re.compile(rb"\r\nx-forwarded-proto:[ \t]*https[ \t]*[,\r]", re.IGNORECASE)
+
+
+def is_secure(peer: "Peer", out: bytes) -> bool:
+    """Whether the request whose edited head is `out` came over TLS: to us, or to a proxy before
+    us that says so."""
+    return peer.scheme == b"https" or _SECURE.search(out) is not None
+
+
 class Peer:
     """A client's address in the forms that heads need; made once per connection."""
 
@@ -72,9 +82,16 @@ class Peer:
 
 
 @lru_cache(4096)
-def peer_of(address: str) -> Peer:
+def peer_of(address: str, scheme: str = "http") -> Peer:
     """The peer at `address`; clients that come back share one."""
-    return Peer(address)
+    return Peer(address, scheme)
+
+
+def peer_behind(transport: asyncio.BaseTransport) -> Peer:
+    """The peer that `transport` leads to."""
+    address = transport.get_extra_info("peername")
+    secure = transport.get_extra_info("ssl_object") is not None
+    return peer_of(str(address[0]) if address else "unknown", "https" if secure else "http")
 
 
 class RequestHead:

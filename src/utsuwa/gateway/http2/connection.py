@@ -9,7 +9,7 @@ from h2.exceptions import ProtocolError
 
 from utsuwa.gateway.core import Core
 from utsuwa.gateway.http1.errors import BadMessageError
-from utsuwa.gateway.http1.request import peer_of
+from utsuwa.gateway.http1.request import peer_behind
 from utsuwa.gateway.http2 import framing, translate
 from utsuwa.gateway.http2.budget import Budget
 from utsuwa.gateway.http2.framing import (
@@ -64,8 +64,7 @@ class ClientSession(Session[ClientStream]):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client speaks HTTP/2."""
-        peer = transport.get_extra_info("peername")
-        self.peer = peer_of(str(peer[0]) if peer else "unknown")
+        self.peer = peer_behind(transport)
         self.core.connections.add(self)
         super().connection_made(transport)
         if self.core.draining:

@@ -8,7 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from utsuwa.gateway.accounting import CLIENT_LEFT
-from utsuwa.gateway.answers import unknown_host
+from utsuwa.gateway.answers import https_url, unknown_host
 from utsuwa.gateway.entrance import Entrant
 from utsuwa.gateway.http1.errors import BadMessageError, late_body
 from utsuwa.gateway.http1.probes import Reply
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from utsuwa.gateway.http2.connection import ClientSession
     from utsuwa.gateway.http2.exchange import Carrier
     from utsuwa.gateway.http2.upstream import PodSession
+    from utsuwa.gateway.table import Host
     from utsuwa.gateway.upstream import PodConnection
 
 _NEW, _WAITING, _ACTIVE, _DONE = range(4)
@@ -97,8 +98,9 @@ class ClientStream(Entrant, Stream):
             return
         host = self.core.hosts.get(head.host)
         if host is None:
-            self.reply(404, unknown_host(head.host))
-            return
+            host = self._elsewhere(head)
+            if host is None:
+                return
         if head.probe is not None:
             self._reply_probe(head.probe)
             return
@@ -113,6 +115,20 @@ class ClientStream(Entrant, Stream):
         """The pod that the client's cookies name, or ""."""
         found = (in_cookie(value) for name, value in self.head.fields if name == b"cookie")
         return next((uid for uid in found if uid), "")
+
+    def _elsewhere(self, head: StreamHead) -> "Host | None":
+        """Where a request goes whose host is not served to everyone; None: it is answered here."""
+        host = self.core.redirected.get(head.host)
+        if host is None:
+            self.reply(404, unknown_host(head.host))
+        elif self.peer.scheme == b"https" or (b"x-forwarded-proto", b"https") in head.fields:
+            return host
+        else:
+            location = https_url(head.host, self.core.https_port, head.target)
+            self._state = _DONE
+            fields = [(b":status", b"301"), (b"location", location), (b"content-length", b"0")]
+            self.write_head(fields, end=True)
+        return None
 
     def set_fields(self, fields: tuple[Field, ...]) -> None:
         """What the split sets on the request."""
