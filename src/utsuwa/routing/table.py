@@ -282,6 +282,11 @@ class Table:
         claims = self._claims.get(host)
         return next(iter(claims)) if claims else ""
 
+    def followers_of(self, hosts: Iterable[str]) -> frozenset[str]:
+        """The Routes of hosts that follow one of `hosts`."""
+        following = (other for host in hosts for other in self._followers.get(host, ()))
+        return frozenset(route for other in following for route in self._claims.get(other, ()))
+
     def leads_nowhere(self, host: str) -> str:
         """The host that `host` follows, if nothing is served there; else ""."""
         claims = self._claims.get(host)

@@ -6,22 +6,24 @@ its URL works, not a moment before.
 """
 
 import asyncio
+from collections.abc import Iterable
 from pathlib import Path
 
 from utsuwa.cluster.errors import NotFoundError
 from utsuwa.cluster.informer import key_of
 from utsuwa.cluster.port import Key
+from utsuwa.controllers.dataplane.certificates import CertificateSource
 from utsuwa.controllers.dataplane.link import LinkServer, StatsSink
 from utsuwa.controllers.framework import Context, Controller
 from utsuwa.kit.clock import rfc3339
 from utsuwa.kit.documents import Document, copy, dig
 from utsuwa.kit.tasks import TaskSet
 from utsuwa.model.conditions import finish, is_ready
-from utsuwa.model.kinds import INGRESS, POD, REVISION
+from utsuwa.model.kinds import INGRESS, POD, REVISION, SECRET
 from utsuwa.model.lifecycle import ingress as lifecycle
 from utsuwa.model.settings.features import Flag
 from utsuwa.routing.messages import RevisionName, RevisionTable, Snapshot
-from utsuwa.routing.table import Table, hosts_of, revision_entry
+from utsuwa.routing.table import Table, hosts_of, revision_entry, secrets_of
 
 REVISION_LABEL = "serving.knative.dev/revision"
 
@@ -50,6 +52,8 @@ class DataPlane:
         self._ingresses = context.informers.of(INGRESS)
         self._revisions = context.informers.of(REVISION)
         self._pod_informer = context.informers.of(POD)
+        self._secrets = context.informers.of(SECRET)
+        self._certificates = CertificateSource(self._table, self._secrets, context.clock)
         self.controller = Controller("ingress", self)
 
     def __repr__(self) -> str:
@@ -59,6 +63,7 @@ class DataPlane:
         """Fill the table from what is known, listen, and follow changes. Informers are synced."""
         self._revisions.on_change(self._revision_changed)
         self._pod_informer.on_change(self._pod_changed)
+        self._secrets.on_change(self._secret_changed)
         self._ingresses.on_change(self._ingress_changed)
         self._context.settings.on_change(self._settings_changed)
         self._flush_now()
@@ -91,6 +96,10 @@ class DataPlane:
         lifecycle.CONDITIONS.initialise(status)
         if taken := self._taken(ingress):
             lifecycle.mark_not_owned(status, "host", "{} of Route {}".format(*taken))
+        elif fault := self._certificates.fault(key):
+            lifecycle.mark_certificate_unusable(status, fault)
+        elif unserved := self._unserved(ingress):
+            lifecycle.mark_network_pending(status, f"Nothing is served at {unserved} yet.")
         elif self._is_in_force(key):
             address = [{"ip": self._address}]
             lifecycle.mark_network_configured(status)
@@ -108,16 +117,43 @@ class DataPlane:
             needed = None
         return needed is None
 
+    def _unserved(self, ingress: Document) -> str:
+        """The host that one of this Ingress's hosts is to follow, if nothing is served there."""
+        found = (self._table.leads_nowhere(table.host) for table in hosts_of(ingress))
+        return next(filter(None, found), "")
+
     # --- from objects to the table ----------------------------------------------------------
 
     def _ingress_changed(self, old: Document | None, new: Document | None) -> None:
+        present = new or old
+        if present is None:
+            return
+        key = key_of(present)
         if new is not None and "deletionTimestamp" not in new["metadata"]:
-            key = key_of(new)
-            if self._table.set_route(str(key), hosts_of(new)):
+            changed = self._table.set_route(str(key), hosts_of(new))
+            self._certificates.want(key, secrets_of(new))
+            if changed:
                 self._pending[key] = self._table.next_version
-        elif (gone := new or old) is not None:
-            self._table.set_route(str(key_of(gone)), ())
+        else:
+            changed = self._table.set_route(str(key), ())
+            self._certificates.want(key, {})
+        if changed:
+            followers = self._table.followers_of(table.host for table in hosts_of(present))
+            self._look_again(Key(*route.split("/", 1)) for route in followers)
         self._schedule()
+
+    def _look_again(self, ingresses: Iterable[Key]) -> None:
+        for key in ingresses:
+            self.controller.queue.add(key)
+
+    def _secret_changed(self, old: Document | None, new: Document | None) -> None:
+        if (present := new or old) is not None:
+            name = str(key_of(present))
+            users = self._certificates.users(name)
+            if users:
+                self._certificates.read(name)
+                self._look_again(users)
+                self._schedule()
 
     def _revision_changed(self, old: Document | None, new: Document | None) -> None:
         if new is not None:

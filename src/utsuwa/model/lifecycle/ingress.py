@@ -28,6 +28,11 @@ def mark_not_owned(status: Document, kind: str, name: str) -> None:
     )
 
 
+def mark_certificate_unusable(status: Document, message: str) -> None:
+    """A Secret of ours is no certificate that clients will take."""
+    CONDITIONS.mark_false(status, NETWORK_CONFIGURED, "CertificateUnusable", message)
+
+
 def mark_load_balancer_ready(
     status: Document, public: list[Document], private: list[Document]
 ) -> None:
