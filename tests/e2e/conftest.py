@@ -47,6 +47,7 @@ class Up:
     arguments: tuple[str, ...] = ()
     gateway_port: int = field(default_factory=free_port)
     api_port: int = field(default_factory=free_port)
+    https_port: int = field(default_factory=free_port)
     process: subprocess.Popen[str] | None = None
     lines: list[str] = field(default_factory=list)
 
@@ -67,6 +68,7 @@ class Up:
             [
                 sys.executable, "-m", "utsuwa.cli", "up", "--data-dir", str(self.data_dir),
                 "--gateway-port", str(self.gateway_port), "--api-port", str(self.api_port),
+                "--https-port", str(self.https_port),
                 "--address", "off", *self.arguments,
             ],
             stdout=subprocess.PIPE,

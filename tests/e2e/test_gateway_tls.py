@@ -195,9 +195,10 @@ async def test_versions_before_1_2_are_refused(
     """TLS 1.2 and 1.3."""
     await start(gateway, pod, (host(),), entry(NAME, authority.issue(HOST)))
     for version in ("-tls1_2", "-tls1_3"):
-        assert "Cipher is TLS" in (
-            told := await handshake(gateway, version, "-servername", HOST)
-        ) or "Cipher is ECDHE" in told
+        assert (
+            "Cipher is TLS" in (told := await handshake(gateway, version, "-servername", HOST))
+            or "Cipher is ECDHE" in told
+        )
     old = await handshake(gateway, "-tls1_1", "-cipher", "ALL@SECLEVEL=0", "-servername", HOST)
     assert "Cipher is (NONE)" in old
 
@@ -306,7 +307,7 @@ async def test_a_gateway_that_is_replaced_finishes_handshakes(
     await asyncio.sleep(0.2)
     assert process.returncode is None
     await half.start_tls(context, server_hostname=HOST)
-    reader = half.transport.get_protocol()._stream_reader  # type: ignore[attr-defined]  # noqa: SLF001
+    reader = half.transport.get_protocol()._stream_reader  # type: ignore[attr-defined]
     for a_reader, a_writer in ((old_reader, old_writer), (reader, half)):
         a_writer.write(f"GET /x HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
         data = await asyncio.wait_for(a_reader.read(), 5)

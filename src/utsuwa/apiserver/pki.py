@@ -38,6 +38,8 @@ NAMES = (
 
 _CA_LIFE = timedelta(days=3650)
 _LIFE = timedelta(days=365)
+SERVER_LIFE = timedelta(days=90)
+"""How long a certificate of a service is good."""
 _RENEW_BEFORE = timedelta(days=30)
 _FORMER = "ca-former.crt"
 
@@ -61,8 +63,8 @@ class Authority:
     """The certificate of the authority before this one, while that is valid; else empty."""
 
     @classmethod
-    def open(cls, directory: Path, clock: Clock) -> "Authority":
-        """The authority that lives in `directory`, made there when there is none.
+    def open(cls, directory: Path, clock: Clock, *, name: str = "utsuwa-ca") -> "Authority":
+        """The authority that lives in `directory`, made there, with `name`, when there is none.
 
         Raises:
             ValueError: its files are there but cannot be read as what they should be.
@@ -72,7 +74,7 @@ class Authority:
         if ca is None or _expires(ca, clock) < _RENEW_BEFORE:
             if ca is not None:
                 _write_file(directory / _FORMER, ca.certificate)
-            ca = _make_ca(clock)
+            ca = _make_ca(clock, name)
             _write(directory, "ca", ca)
         return cls(directory, clock, ca, _former(directory, clock))
 
@@ -117,6 +119,10 @@ class Authority:
     def client(self, user: str, groups: Iterable[str] = ()) -> Pair:
         """A new client certificate for any user; not kept."""
         return self._issue(user, tuple(groups), ())
+
+    def server(self, names: Iterable[str]) -> Pair:
+        """A new serving certificate for `names`; not kept."""
+        return self._issue("utsuwa", (), names, life=SERVER_LIFE)
 
     def kubeconfig(self, server: str, *, name: str = "utsuwa") -> Document:
         """A kubeconfig for `server` (`https://127.0.0.1:6443`) that every client can use: all
@@ -168,7 +174,13 @@ class Authority:
             return False
         return _expires(pair, self.clock) > _RENEW_BEFORE
 
-    def _issue(self, user: str, groups: tuple[str, ...], names: Iterable[str]) -> Pair:
+    def _issue(
+        self,
+        user: str,
+        groups: tuple[str, ...],
+        names: Iterable[str],
+        life: timedelta = _LIFE,
+    ) -> Pair:
         authority = x509.load_pem_x509_certificate(self.ca.certificate)
         signer = _private_key(self.ca)
         key = ec.generate_private_key(ec.SECP256R1())
@@ -179,7 +191,7 @@ class Authority:
             ExtendedKeyUsageOID.SERVER_AUTH if alternatives else ExtendedKeyUsageOID.CLIENT_AUTH
         )
         builder = (
-            _builder(self.clock, _LIFE)
+            _builder(self.clock, life)
             .subject_name(x509.Name(subject))
             .issuer_name(authority.subject)
             .public_key(key.public_key())
@@ -216,9 +228,9 @@ def _former(directory: Path, clock: Clock) -> bytes:
     return pem if _expires(Pair(pem, b""), clock) > timedelta(0) else b""
 
 
-def _make_ca(clock: Clock) -> Pair:
+def _make_ca(clock: Clock, common_name: str) -> Pair:
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "utsuwa-ca")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     certificate = (
         _builder(clock, _CA_LIFE)
         .subject_name(name)

@@ -112,6 +112,7 @@ def _config_map(name: str, addresses: Addresses) -> Document:
         document["metadata"]["annotations"] = {DOMAIN_NOTE: addresses.domain}
     if name == "network":
         data["ingress-class"] = "utsuwa.ingress.networking.knative.dev"
+        data["certificate-class"] = "utsuwa.certificate.networking.knative.dev"
     return document
 
 

@@ -10,6 +10,10 @@ from pathlib import Path
 READY_LINE = "utsuwa is ready"
 """Printed once, when deploys and requests work. Scripts wait for it."""
 
+HTTPS_PORT = 8443
+"""Where services are served with TLS when nobody says otherwise: 443 is the API server's, for
+gcloud's sake."""
+
 USER_MISTAKE = 78
 """Exit code of a child that cannot run as it was told to (EX_CONFIG): starting it again would not
 help. Its last line of output says why."""
@@ -31,6 +35,8 @@ class UpOptions:
     gateway_port: int = 8080
     api_port: int = 6443
     console_port: int = 8090
+    https_port: int | None = None
+    """0 for none; None for 8443 if that is to be had."""
     domain: str = "localhost"
     address: str = "127.0.0.2"
     runtime: str = "auto"
@@ -47,6 +53,8 @@ class ControlOptions:
     data_dir: Path
     domain: str
     gateway_port: int
+    https_port: int
+    """0 where services are served without TLS."""
     api_port: int
     runtime: str
     log_level: str

@@ -15,7 +15,9 @@ from utsuwa.cluster.embedded import Embedded
 from utsuwa.cluster.informer import Informers
 from utsuwa.controllers import (
     aggregation,
+    certificate,
     configuration,
+    domainmapping,
     garbage,
     labeler,
     podautoscaler,
@@ -171,7 +173,9 @@ class ControlPlane:
             service.build(context),
             configuration.build(context),
             revision.build(context, self._images),
-            route.build(context, port=self._url_port),
+            route.build(context, port=self._url_port, https_port=self._options.https_port),
+            domainmapping.build(context, port=self._url_port, https_port=self._options.https_port),
+            certificate.build(context, self._issuer()),
             labeler.build(context),
             serviceaccounts.build(context),
             revision_gc.build(context),
@@ -181,6 +185,12 @@ class ControlPlane:
             aggregation.build(context),
             *garbage.build(context),
         ]
+
+    def _issuer(self) -> Authority:
+        """The authority for services: another than the API's own, whose word would make one
+        service's certificate good for the API server's name."""
+        directory = self._layout.pki / "services"
+        return Authority.open(directory, self._context.clock, name="utsuwa-services-ca")
 
     @property
     def _url_port(self) -> int:

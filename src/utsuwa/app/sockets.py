@@ -5,6 +5,8 @@ import errno
 import socket
 from dataclasses import dataclass, field
 
+from utsuwa.app.options import HTTPS_PORT
+
 BACKLOG = 4096
 
 
@@ -19,14 +21,23 @@ class Listeners:
     gateway: list[socket.socket] = field(default_factory=list)
     more: list[list[socket.socket]] = field(default_factory=list)
     """The gateway's once more, for each further worker: the kernel spreads connections over them."""
+    tls: list[socket.socket] = field(default_factory=list)
+    """The gateway's, for connections that begin with a TLS handshake."""
     api: list[socket.socket] = field(default_factory=list)
     address_has_api: bool = False
     address_has_gateway: bool = False
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def https_port(self) -> int:
+        """Where services are served with TLS; 0 where they are not."""
+        port: int = self.tls[0].getsockname()[1] if self.tls else 0
+        return port
+
     def close(self) -> None:
         """Close them all."""
-        for listener in (*self.gateway, *self.api, *(one for group in self.more for one in group)):
+        more = (one for group in self.more for one in group)
+        for listener in (*self.gateway, *self.tls, *self.api, *more):
             listener.close()
 
     def worker(self, number: int) -> list[socket.socket]:
@@ -77,21 +88,36 @@ def twin(listener: socket.socket) -> socket.socket:
     return other
 
 
-def bind_all(*, gateway_port: int, api_port: int, address: str, workers: int = 1) -> Listeners:
-    """Bind everything that `up` serves on, for `workers` gateways.
+def bind_all(
+    *,
+    gateway_port: int,
+    api_port: int,
+    address: str,
+    https_port: int | None = 0,
+    workers: int = 1,
+) -> Listeners:
+    """Bind everything that `up` serves on, for `workers` gateways; they share what TLS is on.
+
+    `https_port`: 0 for none, None for the usual one if that is to be had.
 
     Raises:
-        PortInUseError: the gateway's or the API's own port cannot be had, or not be shared.
+        PortInUseError: a port that was asked for by number cannot be had, or not be shared.
     """
     listeners = Listeners()
     try:
         listeners.gateway.append(_required(gateway_port, "--gateway-port"))
         listeners.api.append(_required(api_port, "--api-port"))
+        if https_port:
+            listeners.tls.append(_required(https_port, "--https-port"))
     except PortInUseError:
         listeners.close()
         raise
     for port, group in ((gateway_port, listeners.gateway), (api_port, listeners.api)):
         _also_ipv6(port, group)
+    if https_port is None:
+        _bind_usual_https(listeners)
+    if listeners.tls:
+        _bind_more_https(address, listeners)
     if address != "off":
         _bind_address(address, listeners)
     for _ in range(workers - 1):
@@ -122,6 +148,28 @@ def _also_ipv6(port: int, group: list[socket.socket]) -> None:
         group.append(listen("::1", port))
     except OSError:
         return
+
+
+def _bind_usual_https(listeners: Listeners) -> None:
+    try:
+        listeners.tls.append(listen("127.0.0.1", HTTPS_PORT))
+    except OSError as error:
+        listeners.notes.append(
+            f"127.0.0.1:{HTTPS_PORT} not served: {_reason(error)}; services have no https. "
+            "Choose another port with --https-port, or none with --https-port 0"
+        )
+
+
+def _bind_more_https(address: str, listeners: Listeners) -> None:
+    port = listeners.https_port
+    _also_ipv6(port, listeners.tls)
+    if address not in {"off", "127.0.0.1"}:
+        try:
+            listeners.tls.append(listen(address, port))
+        except OSError as error:
+            listeners.notes.append(
+                f"{address}:{port} not served: {_reason(error)}; https is on 127.0.0.1:{port} alone"
+            )
 
 
 def _bind_address(address: str, listeners: Listeners) -> None:

@@ -234,8 +234,10 @@ class Supervisor:
 
     def _gateway_child(self, number: int) -> Child:
         fds = [listener.fileno() for listener in self._listeners.worker(number)]
+        tls_fds = [listener.fileno() for listener in self._listeners.tls]
         environment = {
             "UTSUWA_GATEWAY_FDS": ",".join(map(str, fds)),
+            "UTSUWA_GATEWAY_TLS_FDS": ",".join(map(str, tls_fds)),
             "UTSUWA_LINK": str(self._layout.link),
             "UTSUWA_GATEWAY_NAME": f"gateway-{number}",
             "UTSUWA_LOG_LEVEL": self._options.log_level,
@@ -246,7 +248,7 @@ class Supervisor:
         if self._options.gateway_workers > 1:
             name = f"gateway-{number}"
             environment["UTSUWA_SLOTS"] = str(self._layout.slots)
-        return self._child(name, ["-m", "utsuwa.gateway"], environment, fds)
+        return self._child(name, ["-m", "utsuwa.gateway"], environment, fds + tls_fds)
 
     def _slots_child(self) -> Child:
         environment = {
@@ -261,6 +263,7 @@ class Supervisor:
             data_dir=self._options.data_dir,
             domain=self._options.domain,
             gateway_port=self._options.gateway_port,
+            https_port=self._listeners.https_port,
             api_port=self._options.api_port,
             runtime=self._options.runtime,
             log_level=self._options.log_level,
@@ -415,6 +418,7 @@ def run(options: UpOptions) -> int:
             listeners = bind_all(
                 gateway_port=options.gateway_port,
                 api_port=options.api_port,
+                https_port=options.https_port,
                 address=options.address,
                 workers=options.gateway_workers,
             )

@@ -49,7 +49,7 @@ class Gateway:
     that is due.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (each one is a collaborator or an option, all by name)
         self,
         *,
         clock: Clock,

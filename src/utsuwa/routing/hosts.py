@@ -11,9 +11,23 @@ from utsuwa.model.names import cluster_local_host, cluster_local_hosts, local_do
 from utsuwa.model.settings import Settings, TemplateError
 
 HTTP_PORT = 80
+HTTPS_PORT = 443
 _LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"^{_LABEL}(?:\.{_LABEL})+$")
 LONGEST_HOST = 253
+
+
+def url_of(host: str, *, port: int = HTTP_PORT, https_port: int = 0) -> str:
+    """The URL of `host`, by https where there is a port for it.
+
+    >>> url_of("shop.example.com", port=8080)
+    'http://shop.example.com:8080'
+    >>> url_of("shop.example.com", https_port=443)
+    'https://shop.example.com'
+    """
+    if https_port:
+        return f"https://{host}" + ("" if https_port == HTTPS_PORT else f":{https_port}")
+    return f"http://{host}" + ("" if port == HTTP_PORT else f":{port}")
 
 
 class HostError(ValueError):
@@ -24,13 +38,14 @@ class HostError(ValueError):
 class Hosts:
     """The names of one Route's targets.
 
-    `port` is where the gateway listens for requests from outside; it is part of the URLs, not of
-    the hosts, unless it is the one that HTTP assumes.
+    `port` and `https_port` are where the gateway listens for requests from outside; they are part
+    of the URLs, not of the hosts, unless they are those that the schemes assume. Without an `https_port` there is no https.
     """
 
     route: Document
     settings: Settings
     port: int = HTTP_PORT
+    https_port: int = HTTPS_PORT
 
     @property
     def local(self) -> bool:
@@ -77,8 +92,8 @@ class Hosts:
             )
         return host
 
-    def url(self, tag: str, *, local: bool) -> str:
-        """The URL that a status shows.
+    def url(self, tag: str, *, local: bool, tls: bool = False) -> str:
+        """The URL that a status shows; `tls`: the host is served with a certificate.
 
         Raises:
             HostError: a template gives no host.
@@ -86,6 +101,8 @@ class Hosts:
         host = self.host(tag, local=local)
         if local or self.local:
             return f"http://{host}"
+        if tls and self.https_port:
+            return url_of(host, https_port=self.https_port)
         scheme = self.settings.network.default_external_scheme
         return f"{scheme}://{host}" + ("" if self.port == HTTP_PORT else f":{self.port}")
 

@@ -3,7 +3,7 @@
 The data plane programs the gateway from it: hosts, and how each host's requests are split.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from utsuwa.kit.documents import Document, encode
 from utsuwa.model import labels
@@ -30,10 +30,14 @@ _HTTP_OPTIONS = {"enabled": "Enabled", "redirected": "Redirected", "disabled": "
 
 
 def ingress_of(
-    hosts: Hosts, traffic: Traffic, local: Collection[str], rollout: Document
+    hosts: Hosts,
+    traffic: Traffic,
+    local: Collection[str],
+    rollout: Document,
+    tls: Sequence[Document] = (),
 ) -> Document:
     """The Ingress of `hosts.route`; `local` are the tags seen inside the cluster alone, `rollout`
-    is the state noted in its annotation.
+    is the state noted in its annotation, `tls` the certificates that there are.
 
     Raises:
         HostError: a template gives no host.
@@ -56,6 +60,8 @@ def ingress_of(
     if tag_hosts:
         annotations[labels.TAG_TO_HOST] = encode(tag_hosts).decode()
     spec: Document = {"rules": _rules(hosts, traffic, local)}
+    if tls:
+        spec["tls"] = list(tls)
     if option := http_option(route, settings):
         spec["httpOption"] = option
     return child(

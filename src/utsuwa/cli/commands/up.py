@@ -20,6 +20,11 @@ _PORT = click.IntRange(1, 65535)
     "--gateway-port", type=_PORT, default=8080, show_default=True, help="Port of your services."
 )
 @click.option(
+    "--https-port",
+    type=click.IntRange(0, 65535),
+    help="Port of your services with TLS [8443 if it is free], 0 for none.",
+)
+@click.option(
     "--api-port", type=_PORT, default=6443, show_default=True, help="Port of the Kubernetes API."
 )
 @click.option(
@@ -75,6 +80,7 @@ _PORT = click.IntRange(1, 65535)
 def command(
     *,
     data_dir: Path | None,
+    https_port: int | None,
     domain: str,
     address: str,
     runtime: str,
@@ -95,12 +101,13 @@ def command(
       utsuwa up --data-dir /tmp/second --gateway-port 8081 --api-port 6444 \\
                 --console-port 8091 --address off          # a second one beside it
     """
-    _check(domain, address, tuple(ports.values()))
+    _check(domain, address, (*ports.values(), https_port or -1))
     from utsuwa.app.options import UpOptions, default_data_dir
     from utsuwa.app.supervisor import run
 
     options = UpOptions(
         data_dir=(data_dir or default_data_dir()).absolute(),
+        https_port=https_port,
         domain=domain,
         address=address,
         runtime=runtime,
@@ -127,5 +134,5 @@ def _check(domain: str, address: str, ports: tuple[int, ...]) -> None:
             ) from None
     if len(set(ports)) < len(ports):
         raise click.UsageError(
-            "--gateway-port, --api-port and --console-port: expected three different ports"
+            "--gateway-port, --https-port, --api-port and --console-port: expected different ports"
         )

@@ -12,6 +12,7 @@ from utsuwa.controllers.framework import (
     owner_key,
 )
 from utsuwa.controllers.passes import StatusReconciler, check_owned, create_child, find, resync
+from utsuwa.controllers.route.certificates import Certificates, Secured
 from utsuwa.controllers.route.placeholders import Placeholders
 from utsuwa.controllers.tracker import Tracker
 from utsuwa.kit.documents import Document, dig
@@ -19,7 +20,15 @@ from utsuwa.kit.units import parse_duration
 from utsuwa.model import labels
 from utsuwa.model.children.parts import drifted
 from utsuwa.model.conditions import is_ready
-from utsuwa.model.kinds import CONFIGURATION, CORE_SERVICE, INGRESS, REVISION, ROUTE, Kind
+from utsuwa.model.kinds import (
+    CERTIFICATE,
+    CONFIGURATION,
+    CORE_SERVICE,
+    INGRESS,
+    REVISION,
+    ROUTE,
+    Kind,
+)
 from utsuwa.model.lifecycle import route as lifecycle
 from utsuwa.model.meta import (
     annotations_of,
@@ -27,12 +36,11 @@ from utsuwa.model.meta import (
     labels_of,
     namespace_of,
     observed_generation_of,
-    uid_of,
 )
 from utsuwa.model.settings import Settings
 from utsuwa.routing import rollout
-from utsuwa.routing.hosts import HTTP_PORT, HostError, Hosts, local_tags
-from utsuwa.routing.ingress import http_option, ingress_of
+from utsuwa.routing.hosts import HTTP_PORT, HTTPS_PORT, HostError, Hosts, local_tags
+from utsuwa.routing.ingress import ingress_of
 from utsuwa.routing.traffic import DEFAULT, Cause, Target, Traffic, Trouble, resolve
 
 _ABSENT: dict[Cause, Callable[[Document, str], None]] = {
@@ -50,11 +58,15 @@ _FAILED: dict[Cause, Callable[[Document, str, str], None]] = {
 class RouteReconciler(StatusReconciler):
     """Resolves a Route's traffic and has it served."""
 
-    def __init__(self, context: Context, tracker: Tracker, port: int) -> None:
+    def __init__(
+        self, context: Context, tracker: Tracker, port: int, https_port: int = HTTPS_PORT
+    ) -> None:
         super().__init__(context, ROUTE, lifecycle.CONDITIONS)
         self._tracker = tracker
         self._placeholders = Placeholders(context)
+        self._certificates = Certificates(context)
         self._port = port
+        self._https_port = https_port
 
     def forget(self, key: Key) -> None:
         """The Route is gone and waits for nothing any more."""
@@ -63,7 +75,7 @@ class RouteReconciler(StatusReconciler):
     async def run(self, document: Document) -> float | None:
         """Resolve, then serve; what cannot be resolved leaves everything as it is served now."""
         status = document["status"]
-        hosts = Hosts(document, self.context.settings.current, self._port)
+        hosts = Hosts(document, self.context.settings.current, self._port, self._https_port)
         if observed_generation_of(document) != generation_of(document):
             lifecycle.mark_ingress_not_configured(status)
         traffic = await self._resolve(document)
@@ -118,11 +130,11 @@ class RouteReconciler(StatusReconciler):
         seconds until the next step of a rollout."""
         status = hosts.route["status"]
         services = await self._placeholders.hold(hosts, traffic.tags)
-        mark_certificate(hosts, local)
+        secured = await self._certify(hosts, traffic, local)
         existing = await find(self.context, INGRESS, key_of(hosts.route))
         course, delay = self._rollout(hosts, traffic, existing)
         traffic = rollout.applied(traffic, course)
-        ingress = await self._ingress(hosts, traffic, local, course, existing)
+        ingress = await self._ingress(hosts, traffic, local, course, secured, existing)
         if generation_of(ingress) != observed_generation_of(ingress):
             lifecycle.mark_ingress_not_configured(status)
         else:
@@ -130,8 +142,26 @@ class RouteReconciler(StatusReconciler):
         await self._placeholders.aim(hosts, services, ingress, local)
         if not rollout.is_done(course):
             lifecycle.mark_rollout_in_progress(status)
-            status["traffic"] = [shown(target, hosts, local) for target in traffic.targets]
+            status["traffic"] = [
+                shown(target, hosts, local, secured.tags) for target in traffic.targets
+            ]
         return delay
+
+    async def _certify(
+        self, hosts: Hosts, traffic: Traffic, local: Collection[str]
+    ) -> Secured:
+        """The certificates of the Route's hosts, and URLs that say so."""
+        status = hosts.route["status"]
+        try:
+            secured = await self._certificates.hold(hosts, traffic.tags, local)
+        except ValueError as error:
+            raise TerminalError(f"Route {key_of(hosts.route)}: {error}") from error
+        if secured.tags:
+            status["url"] = hosts.url(DEFAULT, local=DEFAULT in local, tls=DEFAULT in secured.tags)
+            status["traffic"] = [
+                shown(target, hosts, local, secured.tags) for target in traffic.targets
+            ]
+        return secured
 
     def _rollout(
         self, hosts: Hosts, traffic: Traffic, existing: Document | None
@@ -159,10 +189,11 @@ class RouteReconciler(StatusReconciler):
         traffic: Traffic,
         local: Collection[str],
         course: rollout.Rollout,
+        secured: Secured,
         existing: Document | None,
     ) -> Document:
         try:
-            wanted = ingress_of(hosts, traffic, local, rollout.document_of(course))
+            wanted = ingress_of(hosts, traffic, local, rollout.document_of(course), secured.tls)
         except ValueError as error:
             raise TerminalError(f"Route {key_of(hosts.route)}: {error}") from error
         if existing is None:
@@ -186,8 +217,10 @@ def rollout_seconds(hosts: Hosts) -> float:
         ) from error
 
 
-def shown(target: Target, hosts: Hosts, local: Collection[str]) -> Document:
-    """`target` as `status.traffic` shows it.
+def shown(
+    target: Target, hosts: Hosts, local: Collection[str], secured: Collection[str] = ()
+) -> Document:
+    """`target` as `status.traffic` shows it; the URLs of the tags in `secured` are https.
 
     Raises:
         HostError: a template gives no host.
@@ -198,7 +231,7 @@ def shown(target: Target, hosts: Hosts, local: Collection[str]) -> Document:
         "percent": target.percent,
     }
     if target.tag:
-        url = hosts.url(target.tag, local=target.tag in local)
+        url = hosts.url(target.tag, local=target.tag in local, tls=target.tag in secured)
         entry = {**entry, "tag": target.tag, "url": url}
     return entry
 
@@ -215,31 +248,16 @@ def mark_trouble(status: Document, trouble: Trouble, service: str) -> None:
         _ABSENT[trouble.cause](status, trouble.name)
 
 
-def mark_certificate(hosts: Hosts, local: Collection[str]) -> None:
-    """Say what becomes of TLS (`spec/reconcilers.md` §5.7). Certificates are not issued yet: where
-    the operator asks for them, hosts are served without, and the condition says so."""
-    route, network = hosts.route, hosts.settings.network
-    status = route["status"]
-    opted_out = labels.DISABLE_EXTERNAL_TLS.value(annotations_of(route)).lower() == "true"
-    certificate = f"route-{uid_of(route)}"
-    if DEFAULT in local:
-        lifecycle.mark_tls_not_enabled(status, lifecycle.TLS_OFF_CLUSTER_LOCAL)
-    elif not network.external_domain_tls or opted_out:
-        lifecycle.mark_tls_not_enabled(status)
-    elif http_option(route, hosts.settings) == "Enabled":
-        lifecycle.mark_http_downgrade(status, certificate)
-    else:
-        lifecycle.mark_certificate_not_ready(status, certificate)
-
-
-def build(context: Context, *, port: int = HTTP_PORT) -> Controller:
-    """The controller of Routes; `port` is where the gateway listens for requests from outside."""
+def build(context: Context, *, port: int = HTTP_PORT, https_port: int = HTTPS_PORT) -> Controller:
+    """The controller of Routes; the ports are where the gateway listens for requests from
+    outside."""
     tracker = Tracker()
-    controller = Controller("route", RouteReconciler(context, tracker, port))
+    controller = Controller("route", RouteReconciler(context, tracker, port, https_port))
     informers = context.informers
     controller.watch(informers.of(ROUTE), own_key)
     controller.watch(informers.of(CORE_SERVICE), owner_key(ROUTE.name))
     controller.watch(informers.of(INGRESS), owner_key(ROUTE.name))
+    controller.watch(informers.of(CERTIFICATE), owner_key(ROUTE.name))
     controller.watch(informers.of(CONFIGURATION), tracker.followers_of)
     controller.watch(informers.of(REVISION), tracker.followers_of)
     resync(context, controller, ROUTE, of_interest)

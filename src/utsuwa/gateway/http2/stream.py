@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from utsuwa.gateway.http2.connection import ClientSession
     from utsuwa.gateway.http2.exchange import Carrier
     from utsuwa.gateway.http2.upstream import PodSession
-    from utsuwa.gateway.table import Host
+    from utsuwa.gateway.host import Host
     from utsuwa.gateway.upstream import PodConnection
 
 _NEW, _WAITING, _ACTIVE, _DONE = range(4)
