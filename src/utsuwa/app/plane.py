@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from utsuwa import __version__
-from utsuwa.apiserver import ApiServer
+from utsuwa.apiserver import ApiServer, Authority
 from utsuwa.app.admission import admission
 from utsuwa.app.bootstrap import Addresses, bootstrap
 from utsuwa.app.containers import Containers

@@ -21,11 +21,11 @@ from utsuwa.gateway.http2.translate import Field, Fields, StreamHead
 from utsuwa.gateway.sessions import in_cookie
 
 if TYPE_CHECKING:
+    from utsuwa.gateway.host import Host
     from utsuwa.gateway.http1.request import Peer
     from utsuwa.gateway.http2.connection import ClientSession
     from utsuwa.gateway.http2.exchange import Carrier
     from utsuwa.gateway.http2.upstream import PodSession
-    from utsuwa.gateway.host import Host
     from utsuwa.gateway.upstream import PodConnection
 
 _NEW, _WAITING, _ACTIVE, _DONE = range(4)
