@@ -134,7 +134,9 @@ class RouteReconciler(StatusReconciler):
         existing = await find(self.context, INGRESS, key_of(hosts.route))
         course, delay = self._rollout(hosts, traffic, existing)
         traffic = rollout.applied(traffic, course)
-        ingress = await self._ingress(hosts, traffic, local, course, secured, existing)
+        ingress = await self._ingress(
+            hosts, traffic, local, course, secured=secured, existing=existing
+        )
         if generation_of(ingress) != observed_generation_of(ingress):
             lifecycle.mark_ingress_not_configured(status)
         else:
@@ -147,9 +149,7 @@ class RouteReconciler(StatusReconciler):
             ]
         return delay
 
-    async def _certify(
-        self, hosts: Hosts, traffic: Traffic, local: Collection[str]
-    ) -> Secured:
+    async def _certify(self, hosts: Hosts, traffic: Traffic, local: Collection[str]) -> Secured:
         """The certificates of the Route's hosts, and URLs that say so."""
         status = hosts.route["status"]
         try:
@@ -189,6 +189,7 @@ class RouteReconciler(StatusReconciler):
         traffic: Traffic,
         local: Collection[str],
         course: rollout.Rollout,
+        *,
         secured: Secured,
         existing: Document | None,
     ) -> Document:
