@@ -54,7 +54,7 @@ class Tunnel(Connection):
 
     def tunnel_eof(self) -> None:
         """The pod sends no more."""
-        if self._eof:
+        if self._eof or not self.transport.can_write_eof():
             self.transport.close()
         else:
             self._pod_eof = True
