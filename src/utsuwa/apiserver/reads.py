@@ -4,10 +4,14 @@ from utsuwa.apiserver.calls import Call, Outcome
 from utsuwa.apiserver.paging import Pages
 from utsuwa.apiserver.ports import Backend
 from utsuwa.apiserver.scale import scale_of
-from utsuwa.cluster.errors import ExpiredError
+from utsuwa.apiserver.status import invalid
+from utsuwa.cluster.errors import Cause, ExpiredError
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import Document
 from utsuwa.model.kinds import Kind
+
+_MATCHES = ("Exact", "NotOlderThan")
+_FORBIDDEN = "FieldValueForbidden"
 
 
 class Reads:
@@ -38,7 +42,11 @@ class Reads:
         if token:
             page = self._pages.following(token, question, limit)
         else:
+            _check_version(call)
             items, version = await self.select(call)
+            asked = call.number("resourceVersion") or 0
+            if asked > version:
+                raise ExpiredError(f"too large resource version: {asked} ({version})")
             page = self._pages.first(items, str(version), question, limit)
         return Outcome(call.shape.many(page.items, page.metadata, self._clock.now()))
 
@@ -55,6 +63,24 @@ class Reads:
         items = [item for item in listing.items if matches is None or matches(item)]
         items.sort(key=_place)
         return items, listing.resource_version
+
+
+def _check_version(call: Call) -> None:
+    """What `resourceVersionMatch` may be said of. Raises InvalidError, in Kubernetes' words."""
+    match = call.query.get("resourceVersionMatch", "")
+    asked = call.query.get("resourceVersion", "")
+    if not match:
+        return
+    told = ""
+    if match not in _MATCHES:
+        names = ", ".join(f'"{name}"' for name in _MATCHES)
+        told = f'Unsupported value: "{match}": supported values: {names}'
+    elif not asked:
+        told = "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"
+    elif match == "Exact" and asked == "0":
+        told = 'Forbidden: resourceVersionMatch "Exact" is forbidden for resourceVersion "0"'
+    if told:
+        raise invalid(call.target.kind, "", (Cause(told, "resourceVersionMatch", _FORBIDDEN),))
 
 
 def _place(document: Document) -> tuple[str, str]:

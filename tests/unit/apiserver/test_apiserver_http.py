@@ -474,6 +474,28 @@ async def test_whatever_stands_in_a_path_is_answered_with_a_status(api: Serving,
         assert (await response.json())["kind"] == "Status"
 
 
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("resourceVersion=0", 200),
+        ("resourceVersion=1&resourceVersionMatch=NotOlderThan", 200),
+        ("resourceVersion=999999&resourceVersionMatch=NotOlderThan", 410),
+        ("resourceVersion=999999", 410),
+        ("resourceVersion=1&resourceVersionMatch=Exact", 410),
+        ("resourceVersion=0&resourceVersionMatch=Exact", 422),
+        ("resourceVersionMatch=NotOlderThan", 422),
+        ("resourceVersion=1&resourceVersionMatch=Newest", 422),
+        ("resourceVersion=new", 400),
+    ],
+)
+async def test_a_list_is_as_new_as_was_asked(api: Serving, query: str, code: int) -> None:
+    """Never older than the client has seen; 410 makes it begin anew."""
+    answered, told = await ask(api, "GET", f"{MAPS}?{query}")
+    assert answered == code, told
+    if code != 200:
+        assert_status(told, code, told["reason"])
+
+
 async def test_details_hold_texts_whatever_was_sent(api: Serving) -> None:
     """A name that is a list is refused, and not repeated where clients expect a text."""
     code, told = await ask(api, "POST", MAPS, {"metadata": {"name": [None]}})
