@@ -21,10 +21,15 @@ class Child:
     arguments: list[str]
     environment: dict[str, str]
     log: Path
+    number: str = ""
+    """Names it among all that a supervisor ever watched over."""
     identity: processes.Identity | None = None
     started: float = 0.0
     due: float | None = 0.0
     failures: int = 0
+    restarts: int = 0
+    life: tuple[float, float, int] | None = None
+    """Its last life: when it began and ended, and the exit code, negative for a signal."""
     backoff: Backoff = field(default_factory=lambda: Backoff(first=0.05, most=5.0))
 
     def __repr__(self) -> str:
@@ -63,6 +68,7 @@ class Child:
 
     def ended(self, now: float) -> None:
         """The process ended unasked: appoint its next start."""
+        self.restarts += 1
         self.failures = 1 if now - self.started >= STEADY else self.failures + 1
         self.identity = None
         self.due = now + (0.0 if self.failures == 1 else self.backoff.delay(self.failures - 1))

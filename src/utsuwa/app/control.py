@@ -57,8 +57,9 @@ async def serve(options: ControlOptions) -> int:
         loop.add_signal_handler(number, end.ask)
     plane = ControlPlane(options, clock=SystemClock(), ids=Ids(), on_death=end.died)
     sockets = [socket.socket(fileno=fd) for fd in options.api_fds]
+    gke = [socket.socket(fileno=fd) for fd in options.gke_fds]
     try:
-        notes = await plane.start(sockets)
+        notes = await plane.start(sockets, gke_sockets=gke)
         await _first(plane.serving(), end.asked.wait())
         if not end.asked.is_set():
             _report_ready(options.ready_fd, notes)

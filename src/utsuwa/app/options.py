@@ -23,13 +23,19 @@ def default_data_dir() -> Path:
     """`$UTSUWA_DATA_DIR`, else `utsuwa` in the user's state directory."""
     if named := os.environ.get("UTSUWA_DATA_DIR"):
         return Path(named)
+    return usual_data_dir()
+
+
+def usual_data_dir() -> Path:
+    """`utsuwa` in the user's state directory, whatever this process was told."""
     state = os.environ.get("XDG_STATE_HOME")
     return (Path(state) if state else Path.home() / ".local" / "state") / "utsuwa"
 
 
 @dataclass(frozen=True)
 class UpOptions:
-    """The options of `utsuwa up`. `address` is an IP to serve ports 80 and 443 on, or "off"."""
+    """The options of `utsuwa up`. `address` is an IP to serve ports 80, 443 and `gke_port` on, or
+    "off"."""
 
     data_dir: Path
     gateway_port: int = 8080
@@ -39,6 +45,7 @@ class UpOptions:
     """0 for none; None for 8443 if that is to be had."""
     domain: str = "localhost"
     address: str = "127.0.0.2"
+    gke_port: int = 8001
     runtime: str = "auto"
     log_level: str = "info"
     anonymous: str = ""
@@ -63,6 +70,8 @@ class ControlOptions:
     address_has_api: bool
     address_has_gateway: bool
     api_fds: tuple[int, ...]
+    gke_fds: tuple[int, ...]
+    """Of the GKE control API, on `address` too; none where it is not served."""
     ready_fd: int
     anonymous: str = ""
 
@@ -76,6 +85,7 @@ class ControlOptions:
         members = json.loads(text)
         members["data_dir"] = Path(members["data_dir"])
         members["api_fds"] = tuple(members["api_fds"])
+        members["gke_fds"] = tuple(members["gke_fds"])
         return cls(**members)
 
 
@@ -94,6 +104,11 @@ class Layout:
     def token(self) -> Path:
         """The administrator's bearer token, for clients that take no certificate."""
         return self.root / "token"
+
+    @property
+    def gcloud(self) -> Path:
+        """gcloud's own settings, of shells that `utsuwa env` has set up."""
+        return self.root / "gcloud"
 
     @property
     def database(self) -> Path:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from utsuwa import __version__
 from utsuwa.apiserver import ApiServer, Authority
+from utsuwa.app import gke
 from utsuwa.app.admission import admission
 from utsuwa.app.bootstrap import Addresses, bootstrap
 from utsuwa.app.containers import Containers
 from utsuwa.app.identity import Identity, PodTokens, rights, watch
+from utsuwa.app.mirrors import Mirrors, is_mirror
 from utsuwa.app.options import ControlOptions, Layout
 from utsuwa.cluster.embedded import Embedded
 from utsuwa.cluster.informer import Informers
@@ -103,26 +105,45 @@ class ControlPlane:
             events=self._context.events,
             tokens=PodTokens(self._identity.tokens(self._context.informers, ids), cluster),
         )
+        authentication = self._identity.authentication(
+            self._context.informers, ids, anonymous=bool(options.anonymous)
+        )
+        self._mirrors = Mirrors(
+            cluster,
+            self._layout,
+            clock,
+            node_name=default_node_name(),
+            serving=lambda: self._dataplane.link.acknowledged >= 0,
+        )
         self._api = ApiServer(
             cluster,
             authorizer=rights(self._context.informers),
-            authentication=self._identity.authentication(
-                self._context.informers, ids, anonymous=bool(options.anonymous)
-            ),
+            authentication=authentication,
             admission=admission(lambda: self._context.settings.current),
             clock=clock,
             ids=ids,
-            logs=_Logs(self._node),
+            logs=_Logs(self._node, self._mirrors),
             version=__version__,
             usage=self._node,
             decisions=Decisions(self._scaler, self._horizontal),
             containers=Containers(self._node.access),
         )
+        self._gke = gke.build(
+            cluster,
+            layout=self._layout,
+            authentication=authentication,
+            endpoint=options.address,
+            node_name=default_node_name(),
+            clock=clock,
+            ids=ids,
+        )
 
     def __repr__(self) -> str:
         return f"<ControlPlane {self._tasks!r}>"
 
-    async def start(self, sockets: Sequence[socket.socket]) -> list[str]:
+    async def start(
+        self, sockets: Sequence[socket.socket], *, gke_sockets: Sequence[socket.socket] = ()
+    ) -> list[str]:
         """Bring everything up; returns what the user should know of it, a line each."""
         await self._store.open()
         await bootstrap(self._cluster, self._addresses)
@@ -140,6 +161,7 @@ class ControlPlane:
         # Who hears of a change first acts first: the way of a cold start (Deployment, Pod,
         # process) comes before those that only tell of it.
         report = await self._node.start(self._tasks)
+        await self._gke.serve(gke_sockets, self._identity.context)
         controllers = self._controllers()
         _check_unique(controllers)
         await self._dataplane.start(self._tasks)
@@ -148,6 +170,7 @@ class ControlPlane:
             if controller.name not in _IN_A_HURRY:
                 controller.patience = PATIENCE
             controller.start(self._tasks)
+        self._tasks.spawn(self._mirrors.run(), name="mirrors")
         return _notes(report)
 
     async def serving(self) -> None:
@@ -158,6 +181,7 @@ class ControlPlane:
         """End everything in reverse. `keep_pods`: we are about to be started anew and will adopt
         them."""
         await self._api.close()
+        await self._gke.close()
         if not keep_pods:
             await self._node.stop()
         await self._tasks.close()
@@ -204,10 +228,13 @@ class ControlPlane:
 class _Logs:
     """The node's logs as the API server asks for them."""
 
-    def __init__(self, node: NodeAgent) -> None:
+    def __init__(self, node: NodeAgent, mirrors: Mirrors) -> None:
         self._node = node
+        self._mirrors = mirrors
 
     def path(self, pod: Document, container: str, previous: bool) -> Path | None:
+        if is_mirror(pod):
+            return self._mirrors.log_path(pod, previous)
         return self._node.log_path(pod, container, previous)
 
 

@@ -24,6 +24,7 @@ class Listeners:
     tls: list[socket.socket] = field(default_factory=list)
     """The gateway's, for connections that begin with a TLS handshake."""
     api: list[socket.socket] = field(default_factory=list)
+    gke: list[socket.socket] = field(default_factory=list)
     address_has_api: bool = False
     address_has_gateway: bool = False
     notes: list[str] = field(default_factory=list)
@@ -36,8 +37,8 @@ class Listeners:
 
     def close(self) -> None:
         """Close them all."""
-        more = (one for group in self.more for one in group)
-        for listener in (*self.gateway, *self.tls, *self.api, *more):
+        groups = (self.gateway, self.tls, self.api, self.gke, *self.more)
+        for listener in (one for group in groups for one in group):
             listener.close()
 
     def worker(self, number: int) -> list[socket.socket]:
@@ -95,6 +96,7 @@ def bind_all(
     address: str,
     https_port: int | None = 0,
     workers: int = 1,
+    gke_port: int = 8001,
 ) -> Listeners:
     """Bind everything that `up` serves on, for `workers` gateways; they share what TLS is on.
 
@@ -119,7 +121,7 @@ def bind_all(
     if listeners.tls:
         _bind_more_https(address, listeners)
     if address != "off":
-        _bind_address(address, listeners)
+        _bind_address(address, gke_port, listeners)
     for _ in range(workers - 1):
         try:
             listeners.more.append([twin(listener) for listener in listeners.gateway])
@@ -172,7 +174,7 @@ def _bind_more_https(address: str, listeners: Listeners) -> None:
             )
 
 
-def _bind_address(address: str, listeners: Listeners) -> None:
+def _bind_address(address: str, gke_port: int, listeners: Listeners) -> None:
     for port, group, cost in (
         (443, listeners.api, "gcloud, which calls port 443 alone, cannot connect"),
         (80, listeners.gateway, "URLs need their port"),
@@ -188,6 +190,14 @@ def _bind_address(address: str, listeners: Listeners) -> None:
             listeners.address_has_api = True
         else:
             listeners.address_has_gateway = True
+    if listeners.address_has_api:  # gcloud finds here which address to call, and then calls 443
+        try:
+            listeners.gke.append(listen(address, gke_port))
+        except OSError as error:
+            listeners.notes.append(
+                f"{address}:{gke_port} not served: {_reason(error)}; gcloud --platform=gke cannot "
+                "find this cluster. Choose another port with --gke-port"
+            )
 
 
 def _reason(error: OSError) -> str:

@@ -17,6 +17,7 @@ import fcntl
 import json
 import os
 import selectors
+import shlex
 import signal
 import socket
 import sys
@@ -24,9 +25,16 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from utsuwa.app import processes
+from utsuwa.app import processes, serving
 from utsuwa.app.child import Child
-from utsuwa.app.options import READY_LINE, USER_MISTAKE, ControlOptions, Layout, UpOptions
+from utsuwa.app.options import (
+    READY_LINE,
+    USER_MISTAKE,
+    ControlOptions,
+    Layout,
+    UpOptions,
+    usual_data_dir,
+)
 from utsuwa.app.rolling import Rolling
 from utsuwa.app.sockets import Listeners, PortInUseError, bind_all
 from utsuwa.kit.wall import WallClock
@@ -63,6 +71,8 @@ class Supervisor:
         self._asked_to_end = 0
         self._ending = False
         self._in_terminal = os.isatty(0)
+        self._start = processes.start_time(os.getpid())
+        self._made = 0
         self._gateways = [
             Rolling(partial(self._gateway_child, number), lambda line: _say(line, sys.stderr))
             for number in range(options.gateway_workers)
@@ -173,11 +183,13 @@ class Supervisor:
         processes.record_exit(self._layout.exits, identity, status)
 
     def _child_exited(self, child: Child, status: int) -> None:
+        code = os.waitstatus_to_exitcode(status)
+        if child.identity is not None:
+            child.life = (child.identity.started_at(), self._clock.now(), code)
         child.ended(self._clock.monotonic())
         if self._ending:
             child.due = None
             return
-        code = os.waitstatus_to_exitcode(status)
         if code == USER_MISTAKE:
             raise StartError(child.last_line())
         if not self._ready and child.failures >= STARTS_BEFORE_GIVING_UP:
@@ -217,6 +229,14 @@ class Supervisor:
 
     def _announce(self) -> None:
         options = self._options
+        has_api, has_gke = self._listeners.address_has_api, bool(self._listeners.gke)
+        serving.Serving(
+            domain=options.domain,
+            gateway_port=options.gateway_port,
+            api_port=options.api_port,
+            address=options.address if has_api else "",
+            gke_port=options.gke_port if has_gke else 0,
+        ).write(self._layout)
         _say(READY_LINE, sys.stdout)
         _say(
             f"  apps        http://NAME.NAMESPACE.{options.domain}:{options.gateway_port}"
@@ -229,6 +249,14 @@ class Supervisor:
             sys.stdout,
         )
         _say(f"  clients     export KUBECONFIG={self._layout.kubeconfig}", sys.stdout)
+        _say(f"              or, for gcloud too: {self._env_command()}", sys.stdout)
+
+    def _env_command(self) -> str:
+        root = self._layout.root
+        option = (
+            "" if root == usual_data_dir().absolute() else f" --data-dir {shlex.quote(str(root))}"
+        )
+        return f'eval "$(utsuwa env{option})"'
 
     # --- the children -----------------------------------------------------------------------
 
@@ -259,6 +287,7 @@ class Supervisor:
 
     def _control_child(self) -> Child:
         fds = [listener.fileno() for listener in self._listeners.api]
+        gke_fds = [listener.fileno() for listener in self._listeners.gke]
         options = ControlOptions(
             data_dir=self._options.data_dir,
             domain=self._options.domain,
@@ -271,22 +300,33 @@ class Supervisor:
             address_has_api=self._listeners.address_has_api,
             address_has_gateway=self._listeners.address_has_gateway,
             api_fds=tuple(fds),
+            gke_fds=tuple(gke_fds),
             ready_fd=self._ready_out,
             anonymous=self._options.anonymous,
         )
         environment = {"UTSUWA_CONTROL": options.to_environment()}
-        return self._child("control", ["-m", "utsuwa.app.control"], environment, fds)
+        return self._child("control", ["-m", "utsuwa.app.control"], environment, fds + gke_fds)
 
     def _child(self, name: str, arguments: list[str], environment: dict[str, str],
                fds: list[int]) -> Child:  # fmt: skip
         for fd in fds:
             os.set_inheritable(fd, True)
-        return Child(name, arguments, environment, self._layout.logs / f"{name}.log")
+        self._made += 1
+        number = f"{self._start}-{self._made}"
+        log = self._layout.logs / f"{name}.log"
+        return Child(name, arguments, environment, log, number)
 
     def _write_record(self) -> None:
         """What the next `up` must look for if this process is killed."""
         running = [
-            {"name": child.name, "pid": child.identity.pid, "start": child.identity.start}
+            {
+                "name": child.name,
+                "pid": child.identity.pid,
+                "start": child.identity.start,
+                "child": child.number,
+                "restarts": child.restarts,
+                "life": child.life,
+            }
             for child in (*self._gateway_processes, *self._brokers, self._control)
             if child.identity is not None
         ]
@@ -310,6 +350,7 @@ class Supervisor:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         (self._layout.run / "processes.json").unlink(missing_ok=True)
+        serving.forget(self._layout)
 
     def _stop(self, child: Child, patience: float) -> None:
         identity = child.identity
@@ -421,6 +462,7 @@ def run(options: UpOptions) -> int:
                 https_port=options.https_port,
                 address=options.address,
                 workers=options.gateway_workers,
+                gke_port=options.gke_port,
             )
             for note in listeners.notes:
                 _say(note, sys.stderr)

@@ -12,6 +12,7 @@ from utsuwa.cli.failures import Failure
 
 _COMMANDS: dict[str, str] = {
     "up": "Run a cluster in the foreground.",
+    "env": "Print what a shell needs for kubectl, gcloud and the others.",
     "deploy": "Create or update a service, and wait until it serves.",
     "build": "Pack a directory into an image.",
     "services": "List services.",
@@ -73,7 +74,8 @@ def root() -> None:
       utsuwa deploy hello --source samples/hello
       curl http://hello.default.localhost:8080
 
-    Every client of Knative works as well: `utsuwa up` prints the kubeconfig to use.
+    Every client of Knative works as well: eval "$(utsuwa env)" prepares a
+    shell for them.
     """
 
 

@@ -24,6 +24,8 @@ ROUTE_NAMESPACE = "serving.knative.dev/routeNamespace"
 DOMAIN_MAPPING_UID = "serving.knative.dev/domainMappingUID"
 DOMAIN_MAPPING_NAMESPACE = "serving.knative.dev/domainMappingNamespace"
 APP = "app"
+MIRROR = "kubernetes.io/config.mirror"
+"""On a Pod that no node runs: it shows a process that somebody else has started."""
 
 # --- routing state of a Revision ----------------------------------------------------------------
 ROUTING_STATE = "serving.knative.dev/routingState"

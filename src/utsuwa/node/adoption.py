@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from utsuwa.kit.documents import Document, dig
+from utsuwa.model.labels import MIRROR
 from utsuwa.node.records import PodRecord
 
 
@@ -57,4 +58,6 @@ def plan_adoption(
 
 
 def _ran(pod: Document) -> bool:
+    if dig(pod, "metadata", "annotations", MIRROR) is not None:
+        return False
     return dig(pod, "status", "phase") not in {None, "Succeeded", "Failed"}

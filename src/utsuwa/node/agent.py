@@ -20,6 +20,7 @@ from utsuwa.kit.ids import Ids
 from utsuwa.kit.log import get_logger
 from utsuwa.kit.tasks import TaskSet
 from utsuwa.model.kinds import NODE, POD
+from utsuwa.model.labels import MIRROR
 from utsuwa.model.usage import PodUse
 from utsuwa.node.access import Access
 from utsuwa.node.adoption import Adoption, AdoptionReport, plan_adoption
@@ -254,6 +255,8 @@ class NodeAgent:
             self._begin(pod)
 
     def _is_ours(self, pod: Document) -> bool:
+        if dig(pod, "metadata", "annotations", MIRROR) is not None:
+            return False
         node = dig(pod, "spec", "nodeName")
         ended = dig(pod, "status", "phase") in {"Succeeded", "Failed"}
         deleting = dig(pod, "metadata", "deletionTimestamp") is not None

@@ -9,7 +9,7 @@ def test_what_control_is_told_arrives_as_it_was_meant(tmp_path: Path) -> None:
     options = ControlOptions(
         data_dir=tmp_path, domain="example.com", gateway_port=8080, https_port=8443, api_port=6443, runtime="auto",
         log_level="info", address="127.0.0.2", address_has_api=True, address_has_gateway=False,
-        api_fds=(3, 4), ready_fd=5,
+        api_fds=(3, 4), gke_fds=(6,), ready_fd=5,
     )  # fmt: skip
     assert ControlOptions.from_environment(options.to_environment()) == options
 

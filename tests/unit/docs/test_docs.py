@@ -152,9 +152,11 @@ def test_the_reference_has_every_word_of_the_link(word: str) -> None:
     assert word in quoted(REFERENCE / "link-protocol.md")
 
 
-def options_of(name: str) -> set[str]:
+def options_of(name: str, sub: str = "") -> set[str]:
     """The flags of the command `name`, those of click itself included."""
     command = COMMANDS[name]
+    if isinstance(command, click.Group) and sub in command.commands:
+        command = command.commands[sub]
     assert command is not None
     return {"-h", "--help"} | {
         name for option in command.params for name in (*option.opts, *option.secondary_opts)
@@ -226,7 +228,7 @@ def test_every_utsuwa_command_in_a_document_exists_with_its_flags(document: Path
             unknown.append(line)
             continue
         flags = [word.partition("=")[0] for word in words[2:] if re.match(r"-{1,2}[a-z]", word)]
-        unknown += [line for flag in flags if flag not in options_of(words[1])]
+        unknown += [line for flag in flags if flag not in options_of(*words[1:3])]
     assert not unknown
 
 

@@ -48,6 +48,13 @@ _PORT = click.IntRange(1, 65535)
     help="Serve ports 80 and 443 here too, as gcloud needs it; 'off' for neither.",
 )
 @click.option(
+    "--gke-port",
+    type=_PORT,
+    default=8001,
+    show_default=True,
+    help="Port of the GKE control API, at that address.",
+)
+@click.option(
     "--runtime",
     type=click.Choice(["auto", "process", "container"]),
     default="auto",
@@ -101,7 +108,8 @@ def command(
       utsuwa up --data-dir /tmp/second --gateway-port 8081 --api-port 6444 \\
                 --console-port 8091 --address off          # a second one beside it
     """
-    _check(domain, address, (*ports.values(), https_port or -1))
+    own = [port for name, port in ports.items() if name != "gke_port"]  # that one is elsewhere
+    _check(domain, address, (*own, https_port or -1))
     from utsuwa.app.options import UpOptions, default_data_dir
     from utsuwa.app.supervisor import run
 
