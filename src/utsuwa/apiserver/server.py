@@ -62,6 +62,8 @@ _HEALTH = ("/healthz", "/livez", "/readyz")
 _VERBS = {
     "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete",
 }  # fmt: skip
+_LONGEST_WARNING, _MOST_WARNED = 1024, 4096
+"""Characters of one warning, and of all that an answer carries."""
 _READ_ONLY = frozenset({"log", "decisions", "token", *STREAMED})
 """Sub-resources that nobody changes."""
 _MADE_OF_ONE = frozenset({"token", *STREAMED})
@@ -367,8 +369,13 @@ def _outcome(outcome: Outcome, *, yaml: bool = False) -> web.Response:
         response.content_type = YAML
     else:
         response = _json(encode(outcome.document), outcome.code)
+    told = 0
     for warning in outcome.warnings:
-        text = warning.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+        text = "".join(char if char.isprintable() else " " for char in warning)[:_LONGEST_WARNING]
+        told += len(text)
+        if told > _MOST_WARNED:  # clients refuse an answer whose head is too long
+            break
+        text = text.replace("\\", "\\\\").replace('"', '\\"')
         response.headers.add("Warning", f'299 - "{text}"')
     return response
 

@@ -496,6 +496,16 @@ async def test_a_list_is_as_new_as_was_asked(api: Serving, query: str, code: int
         assert_status(told, code, told["reason"])
 
 
+async def test_warnings_fit_into_a_head_whatever_a_field_is_called(api: Serving) -> None:
+    """Names of unknown fields are the client's: a line's end in one once cut the connection."""
+    body = {"metadata": {"name": "c"}, "a\r\nb\x1c": 1, **{f"{n}" * 90: n for n in range(10, 90)}}
+    async with api.http.post(MAPS, json=body) as response:
+        assert response.status == 201
+    warned = response.headers.getall("Warning")
+    assert warned[0] == '299 - "unknown field \\"a  b \\""'
+    assert sum(map(len, warned)) < 8000
+
+
 async def test_details_hold_texts_whatever_was_sent(api: Serving) -> None:
     """A name that is a list is refused, and not repeated where clients expect a text."""
     code, told = await ask(api, "POST", MAPS, {"metadata": {"name": [None]}})
