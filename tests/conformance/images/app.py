@@ -5,8 +5,11 @@ that name. What each must do is in `spec/conformance.md` §6. Standard library o
 bundle starts in a tenth of a second and none needs an installer.
 """
 
+import base64
+import hashlib
 import os
 import signal
+import struct
 import sys
 import threading
 import time
@@ -61,11 +64,17 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 256
 
 
-def serve(answer: Callable[[Handler], None], port: int = 0) -> None:
+def _leave(*_: object) -> None:
+    sys.exit(0)
+
+
+def serve(
+    answer: Callable[[Handler], None], port: int = 0, on_leaving: Callable[..., None] = _leave
+) -> None:
     """Answer until told to leave."""
     where = port or int(os.environ.get("PORT", "8080"))
     handler = type("ImageHandler", (Handler,), {"answer": staticmethod(answer)})
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, on_leaving)
     server = Server(("", where), handler)
     print(f"listening on port {where}", flush=True)
     server.serve_forever(poll_interval=3600)
@@ -293,6 +302,76 @@ def httpproxy() -> None:
     serve(answer)
 
 
+# --- WebSockets ----------------------------------------------------------------------------------
+
+_WEBSOCKET_KEY = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_CLOSE = 8
+
+
+def wsserver() -> None:
+    """Sends back what it is sent, with SUFFIX; when asked to leave, it says goodbye first."""
+    talking: set[Handler] = set()
+    suffix = os.environ.get("SUFFIX", "")
+
+    def leave(*_: object) -> None:
+        for request in list(talking):
+            _send_frame(request, _CLOSE, struct.pack(">H", 1000) + b"bye")
+        sys.exit(0)
+
+    def answer(request: Handler) -> None:
+        key = request.headers.get("Sec-WebSocket-Key", "").encode()
+        if not key:
+            request.say("")
+            return
+        digest = hashlib.sha1(key + _WEBSOCKET_KEY, usedforsecurity=False).digest()
+        request.send_response(101)
+        request.send_header("Upgrade", "websocket")
+        request.send_header("Connection", "Upgrade")
+        request.send_header("Sec-WebSocket-Accept", base64.b64encode(digest).decode())
+        request.end_headers()
+        request.wfile.flush()
+        request.close_connection = True
+        talking.add(request)
+        try:
+            converse(request)
+        except OSError as error:
+            print(f"the client has left: {error}", flush=True)
+        finally:
+            talking.discard(request)
+
+    def converse(request: Handler) -> None:
+        delay = float(request.query("delay") or 0)
+        while frame := _read_frame(request):
+            kind, content = frame
+            if kind == _CLOSE:
+                _send_frame(request, _CLOSE, content[:2])
+                return
+            time.sleep(delay)
+            _send_frame(request, kind, content + (f" {suffix}".encode() if suffix else b""))
+
+    serve(answer, on_leaving=leave)
+
+
+def _read_frame(request: Handler) -> tuple[int, bytes] | None:
+    """Kind and content of the client's next message; None when it is gone."""
+    head = request.rfile.read(2)
+    if len(head) < 2:
+        return None
+    size = head[1] & 127
+    if size > 125:
+        width, form = (2, ">H") if size == 126 else (8, ">Q")
+        (size,) = struct.unpack(form, request.rfile.read(width))
+    mask = request.rfile.read(4)
+    content = bytes(byte ^ mask[i % 4] for i, byte in enumerate(request.rfile.read(size)))
+    return head[0] & 15, content
+
+
+def _send_frame(request: Handler, kind: int, content: bytes) -> None:
+    size = bytes([len(content)]) if len(content) < 126 else struct.pack(">BH", 126, len(content))
+    request.wfile.write(bytes([128 | kind]) + size + content)
+    request.wfile.flush()
+
+
 HELLO = "Hello World! How about some tasty noodles?\n"
 
 IMAGES: dict[str, Callable[[], None]] = {
@@ -310,6 +389,7 @@ IMAGES: dict[str, Callable[[], None]] = {
     "slowstart": slowstart,
     "timeout": timeout,
     "volumes": volumes,
+    "wsserver": wsserver,
 }
 
 if __name__ == "__main__":
