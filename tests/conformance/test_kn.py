@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.conformance.images.push import push
-from tests.e2e.conftest import Up
+from tests.e2e.conftest import Up, until
 
 KN = os.environ.get("KN") or shutil.which("kn")
 IMAGES = "localhost/conformance"
@@ -119,7 +119,7 @@ def test_list_and_describe(kn: Kn) -> None:
     text = kn.ok("service", "describe", "hello", "--verbose")
     for line in (
         "100%  @latest (hello-00001) [1]",
-        "Env:       A=1",
+        "A=1\n",
         "++ Ready",
         "svc.cluster.local",
     ):
@@ -268,9 +268,20 @@ def test_delete(kn: Kn) -> None:
 
 
 def test_domains(kn: Kn) -> None:
+    """Where the operator lets claims be made with the mapping, as `config-network` says."""
+    claims = '{"data":{"autocreate-cluster-domain-claims":"true"}}'
+    kn.up.kubectl(
+        "patch", "cm", "config-network", "-n", "knative-serving", "--type=merge", "-p", claims
+    )
     kn.ok("service", "create", "hello", "--image", HELLO)
     assert "created" in kn.ok("domain", "create", "hello.example.com", "--ref", "ksvc:hello")
-    assert "hello.example.com" in rows(kn.ok("domain", "list"))
-    assert "Kind:        Service" in kn.ok("domain", "describe", "hello.example.com")
+    until(lambda: "True" in rows(kn.ok("domain", "list"))["hello.example.com"], 20, "Ready")
+    text = kn.ok("domain", "describe", "hello.example.com")
+    assert "Kind:        Service" in text
+    assert "++ DomainClaimed" in text
+    assert kn.up.call("hello.example.com")[1].startswith("Hello World!")
+    kn.ok("service", "create", "pizza", "--image", PIZZA)
+    kn.ok("domain", "update", "hello.example.com", "--ref", "ksvc:pizza")
+    until(lambda: kn.up.call("hello.example.com")[1] == "What a spaceport!\n", 20, "the new one")
     assert "deleted" in kn.ok("domain", "delete", "hello.example.com")
     assert "not found" in kn.refused("domain", "describe", "hello.example.com")
