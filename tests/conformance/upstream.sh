@@ -10,7 +10,7 @@
 #
 #   RUN=REGEX       only these tests            PARALLEL=N   at a time (2)
 #   ADDRESS=IP      a loopback address whose ports 80 and 443 are free (127.0.0.80)
-#   API_PORT, GATEWAY_PORT                      LOGS=DIR     (a new directory)
+#   API_PORT, GATEWAY_PORT, HTTPS_PORT          LOGS=DIR     (a new directory)
 #   UTSUWA=COMMAND  (.venv/bin/utsuwa)          FLAGS="..."  further flags for the binaries
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -36,7 +36,8 @@ trap end EXIT
 set_up() {
   "$python" "$here/images/push.py" "$data" "$repository" >/dev/null
   $utsuwa up --data-dir "$data" --domain example.com --address "$address" \
-    --api-port "${API_PORT:-16443}" --gateway-port "${GATEWAY_PORT:-18080}" >"$logs/up.log" 2>&1 &
+    --api-port "${API_PORT:-16443}" --gateway-port "${GATEWAY_PORT:-18080}" \
+    --https-port "${HTTPS_PORT:-18443}" >"$logs/up.log" 2>&1 &
   up=$!
   for _ in $(seq 300); do
     if grep -q '^utsuwa is ready' "$logs/up.log"; then break; fi
@@ -108,12 +109,14 @@ restore() {
 
 run() {  # NAME
   prepare "$1"
-  local log=$logs/$1.log
+  local log=$logs/$1.log endpoint=
+  # Port 443 of the address is the API's; behind the nodePort of 127.0.0.1 is the gateway's.
+  [ "$1" = e2e-domainmapping ] && endpoint=--ingressendpoint=127.0.0.1
   # shellcheck disable=SC2086
   (cd "$logs" && SYSTEM_NAMESPACE=knative-serving "$binaries/$1.test" -test.v \
     -test.timeout 40m -test.parallel "${PARALLEL:-2}" ${RUN:+-test.run "$RUN"} \
     --kubeconfig="$KUBECONFIG" --dockerrepo="$repository" --disable-logstream \
-    --enable-beta --enable-alpha --spooftimeout=60s ${FLAGS:-}) >"$log" 2>&1 || failed=1
+    --enable-beta --enable-alpha --spooftimeout=60s $endpoint ${FLAGS:-}) >"$log" 2>&1 || failed=1
   restore "$1"
   echo "== $1"
   awk '/^ *--- (PASS|FAIL|SKIP):/ {sub(/^ *--- /, ""); sub(":", ""); print}

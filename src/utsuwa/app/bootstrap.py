@@ -43,6 +43,8 @@ class Addresses:
     api_port: int
     anonymous: str = ""
     """The role of callers who do not say who they are, "" where they are refused."""
+    https_port: int = 0
+    """Where services are served with TLS, 0 for nowhere."""
 
 
 async def bootstrap(cluster: Cluster, addresses: Addresses) -> None:
@@ -139,14 +141,11 @@ def _kubernetes_service(addresses: Addresses) -> Document:
 async def _ensure_gateway_service(cluster: Cluster, addresses: Addresses) -> None:
     """The Service in which clients look for the gateway's address
     (`spec/kubernetes-api.md` §0, row 11)."""
+    listening = (("http2", 80, addresses.gateway_port), ("https", 443, addresses.https_port))
     ports = [
-        {
-            "name": "http2",
-            "port": 80,
-            "protocol": "TCP",
-            "targetPort": addresses.gateway_port,
-            "nodePort": addresses.gateway_port,
-        }
+        {"name": name, "port": port, "protocol": "TCP", "targetPort": own, "nodePort": own}
+        for name, port, own in listening
+        if own
     ]
     spec = {"type": "LoadBalancer", "clusterIP": addresses.gateway_ip, "ports": ports}
     wanted = CORE_SERVICE.document("istio-system", "istio-ingressgateway", spec=spec)

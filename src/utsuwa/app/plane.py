@@ -245,6 +245,7 @@ def _addresses(options: ControlOptions) -> Addresses:
         gateway_port=options.gateway_port,
         api_port=options.api_port,
         anonymous=options.anonymous,
+        https_port=options.https_port,
     )
 
 

@@ -57,3 +57,12 @@ async def test_the_gateways_address_follows_what_could_be_bound() -> None:
         gateway = await cluster.get(CORE_SERVICE, Key("istio-system", "istio-ingressgateway"))
         assert gateway["status"]["loadBalancer"]["ingress"] == [{"ip": "127.0.0.2"}]
         assert gateway["spec"]["ports"][0]["nodePort"] == 9000
+
+
+async def test_the_gateways_service_says_where_tls_is_spoken() -> None:
+    """Clients that look up port 443 there find the port on loopback."""
+    async with memory_cluster() as cluster:
+        await bootstrap(cluster, replace(ADDRESSES, https_port=8443))
+        gateway = await cluster.get(CORE_SERVICE, Key("istio-system", "istio-ingressgateway"))
+        found = [(p["name"], p["port"], p["nodePort"]) for p in gateway["spec"]["ports"]]
+        assert found == [("http2", 80, 8080), ("https", 443, 8443)]
