@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check schemathesis bench soak fuzz fmt install lock clean
+.PHONY: demo test check schemathesis bench soak crash fuzz fmt install lock clean
 
 install: $(STAMP)
 
@@ -39,6 +39,10 @@ bench: $(VENV)/.bench     ## ratios against direct and Envoy, cold starts, idle 
 MINUTES ?= 10
 soak: $(STAMP)            ## MINUTES of everything at once: 0 errors made by the platform, or it fails
 	$(BIN)/python -m benchmarks.soak $(MINUTES)
+
+KILLS ?= 200
+crash: $(STAMP)           ## control killed KILLS times under 20 writing clients: nothing acknowledged may be lost
+	$(BIN)/python -m benchmarks.crash $(KILLS)
 
 $(VENV)/.fuzz: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[fuzz]'

@@ -1,6 +1,6 @@
 """`make bench`: every table, one after the other."""
 
-from benchmarks import coldstart, decider, idle
+from benchmarks import api, coldstart, decider, idle
 from benchmarks.gateway import __main__ as gateway
 from benchmarks.gateway import bodies, calls, held, rate, share
 
@@ -9,6 +9,8 @@ if __name__ == "__main__":
         table.main()
         print()
     decider.main()
+    print()
+    api.main()
     print()
     coldstart.main()
     print()

@@ -75,8 +75,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """An answer: a document, its HTTP status and warnings (sent as `Warning` headers)."""
+    """An answer: a document, its HTTP status and warnings (sent as `Warning` headers). A large one
+    comes as JSON already (`body`), and its document is empty."""
 
     document: Document
     code: int = 200
     warnings: tuple[str, ...] = field(default=())
+    body: bytes = b""

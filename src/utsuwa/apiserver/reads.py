@@ -1,6 +1,7 @@
 """get and list."""
 
 from utsuwa.apiserver.calls import Call, Outcome
+from utsuwa.apiserver.large import LARGE, LargeLists
 from utsuwa.apiserver.paging import Pages
 from utsuwa.apiserver.ports import Backend
 from utsuwa.apiserver.scale import scale_of
@@ -21,6 +22,7 @@ class Reads:
         self._cluster = cluster
         self._clock = clock
         self._pages = Pages(clock)
+        self._large = LargeLists()
 
     async def get(self, call: Call) -> Outcome:
         """One object, or its status or scale."""
@@ -48,7 +50,10 @@ class Reads:
             if asked > version:
                 raise ExpiredError(f"too large resource version: {asked} ({version})")
             page = self._pages.first(items, str(version), question, limit)
-        return Outcome(call.shape.many(page.items, page.metadata, self._clock.now()))
+        now = self._clock.now()
+        if len(page.items) <= LARGE:
+            return Outcome(call.shape.many(page.items, page.metadata, now))
+        return Outcome({}, body=await self._large.encoded(call.shape, page, now))
 
     async def select(self, call: Call, kind: Kind | None = None) -> tuple[list[Document], int]:
         """The selected objects (of `kind`, where that is not the one called for) and the version

@@ -48,7 +48,7 @@ from utsuwa.apiserver.watch import Watches
 from utsuwa.apiserver.writes import Writes
 from utsuwa.cluster.errors import ApiError, NotFoundError
 from utsuwa.kit.clock import Clock
-from utsuwa.kit.documents import Document, encode
+from utsuwa.kit.documents import Document, decode, encode
 from utsuwa.kit.ids import Ids
 from utsuwa.kit.log import get_logger
 from utsuwa.kit.tasks import TaskSet
@@ -365,10 +365,12 @@ def _json(data: bytes, code: int = 200) -> web.Response:
 
 def _outcome(outcome: Outcome, *, yaml: bool = False) -> web.Response:
     if yaml:
-        response = _json(to_yaml(outcome.document), outcome.code)
+        response = _json(
+            to_yaml(decode(outcome.body) if outcome.body else outcome.document), outcome.code
+        )
         response.content_type = YAML
     else:
-        response = _json(encode(outcome.document), outcome.code)
+        response = _json(outcome.body or encode(outcome.document), outcome.code)
     told = 0
     for warning in outcome.warnings:
         text = "".join(char if char.isprintable() else " " for char in warning)[:_LONGEST_WARNING]

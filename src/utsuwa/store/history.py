@@ -59,4 +59,6 @@ class History:
                 found.append(past)
         for past in reversed(found):
             previous = decode(past.previous) if past.previous is not None else None
-            yield Change(past.key, past.version, decode(past.body), previous, past.removed)
+            yield Change(
+                past.key, past.version, decode(past.body), previous, past.removed, len(past.body)
+            )

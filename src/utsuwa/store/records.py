@@ -34,6 +34,8 @@ class Change:
     document: Document
     previous: Document | None
     removed: bool
+    size: int = 0
+    """Bytes of its JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,9 @@ class Entry:
     def change(self) -> Change:
         """The same as watchers see it."""
         previous = self.before.document if self.before is not None else None
-        return Change(self.key, self.after.version, self.after.document, previous, self.removed)
+        after = self.after
+        size = len(after.body)
+        return Change(self.key, after.version, after.document, previous, self.removed, size)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,6 +22,7 @@ from utsuwa.store.watchers import Watcher, Watchers
 HISTORY = 20_000
 HISTORY_BYTES = 4 * 1024 * 1024
 WATCH_BUFFER = 10_000
+WATCH_BUFFER_BYTES = 8 * 1024 * 1024
 
 
 class Store:
@@ -39,14 +40,16 @@ class Store:
         history: int = HISTORY,
         history_bytes: int = HISTORY_BYTES,
         watch_buffer: int = WATCH_BUFFER,
+        watch_bytes: int = WATCH_BUFFER_BYTES,
         log: Log | None = None,
     ) -> None:
         """`path` None keeps everything in memory. `history` changes, and `history_bytes` of JSON,
-        are kept for watches that begin in the past; a watcher may lag by `watch_buffer`."""
+        are kept for watches that begin in the past; a watcher may lag by `watch_buffer`
+        changes, or `watch_bytes` of JSON; then it is told to list anew, and costs nothing."""
         self._path = path
         self._log: Log = log or (MemoryLog() if path is None else SqliteLog(path))
         self._limits = (history, history_bytes)
-        self._watch_buffer = watch_buffer
+        self._watch_limits = (watch_buffer, watch_bytes)
         self._objects = Objects()
         self._queued: dict[ObjectKey, Entry] = {}
         self._history = History(0, limit=history, limit_bytes=history_bytes)
@@ -149,7 +152,7 @@ class Store:
         if not self._history.oldest <= since <= self._version:
             raise HistoryGoneError(since, self._history.oldest, self._version)
         past = self._history.after(since, kind, namespace)
-        watcher = Watcher(namespace, since, past, self._watch_buffer)
+        watcher = Watcher(namespace, since, past, *self._watch_limits)
         self._watchers.add(kind, watcher)
         return watcher
 

@@ -12,16 +12,21 @@ from utsuwa.store.records import Change
 class Watcher:
     """An endless iterator of the changes of one kind, for one reader.
 
-    It ends when it is dropped; nobody else keeps it. Mutable state: `_buffer`, `_lost` (the
-    buffer overflowed) with `_newest` (at which version), `_read` (the last one handed out),
-    `_waiter`.
+    It ends when it is dropped; nobody else keeps it. What waits for its reader is bounded in number
+    and in bytes of JSON, beyond what it began with. Mutable state: `_buffer` and its `_bytes`,
+    `_lost` (the buffer overflowed) with `_newest` (at which version), `_read` (the last one handed
+    out), `_waiter`.
     """
 
-    def __init__(self, namespace: str, since: int, past: Iterable[Change], limit: int) -> None:
+    def __init__(
+        self, namespace: str, since: int, past: Iterable[Change], limit: int, limit_bytes: int
+    ) -> None:
         self._namespace = namespace
         self._read = since
         self._buffer: deque[Change] = deque(past)
+        self._bytes = sum(change.size for change in self._buffer)
         self._limit = max(limit, len(self._buffer))
+        self._limit_bytes = max(limit_bytes, self._bytes)
         self._lost = False
         self._newest = since
         self._waiter: asyncio.Future[None] | None = None
@@ -45,6 +50,7 @@ class Watcher:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
         change = self._buffer.popleft()
+        self._bytes -= change.size
         self._read = change.version
         return change
 
@@ -52,12 +58,15 @@ class Watcher:
         """Tell of `change`; called in the order of versions."""
         if self._lost or self._namespace not in ("", change.key.namespace):
             return
-        if len(self._buffer) >= self._limit:
+        full = len(self._buffer) >= self._limit or self._bytes + change.size > self._limit_bytes
+        if full and self._buffer:
             self._lost = True
             self._newest = change.version
             self._buffer.clear()
+            self._bytes = 0
         else:
             self._buffer.append(change)
+            self._bytes += change.size
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

@@ -265,3 +265,26 @@ async def test_a_dropped_watcher_is_forgotten(store: Store) -> None:
     assert "1 watchers" in repr(store)
     del watcher
     assert "0 watchers" in repr(store)
+
+
+async def test_a_watcher_that_does_not_read_is_dropped_by_bytes_too() -> None:
+    """What waits for it is bounded in bytes; then it holds nothing, and is told to list anew."""
+    store = Store(None, watch_bytes=2_000)
+    await store.open()
+    watcher = store.watch(KIND, since=0)
+    for number in range(50):
+        await put(store, f"t{number}", padding="x" * 400)
+    assert repr(watcher) == "<Watcher all namespaces: 0 waiting, lost>"
+    with pytest.raises(HistoryGoneError, match="too old resource version"):
+        await anext(watcher)
+    await store.close()
+
+
+async def test_one_large_change_alone_still_arrives() -> None:
+    """The bound is on what piles up, not on the size of an object."""
+    store = Store(None, watch_bytes=100)
+    await store.open()
+    watcher = store.watch(KIND, since=0)
+    await put(store, "large", padding="x" * 4_000)
+    assert (await anext(watcher)).key.name == "large"
+    await store.close()
