@@ -44,7 +44,7 @@ def _inner(title: str, command: click.Command, ctx: click.Context) -> list[str]:
     if not isinstance(command, click.Group):
         return []
     return [
-        _section(f"{title} {name}", inner, click.Context(inner, parent=ctx, info_name=name))
+        "#" + _section(f"{title} {name}", inner, click.Context(inner, parent=ctx, info_name=name))
         for name, inner in command.commands.items()
     ]
 
