@@ -175,7 +175,8 @@ class Control:
         """Begin (again)."""
         reading, writing = os.pipe()
         options = ControlOptions(
-            data_dir=self.layout.root, domain="localhost", gateway_port=1, api_port=self.port,
+            data_dir=self.layout.root, domain="localhost", gateway_port=1, https_port=2,
+            api_port=self.port, gke_fds=(),
             runtime="auto", log_level="warning", address="", address_has_api=False,
             address_has_gateway=False, api_fds=(self._socket.fileno(),), ready_fd=writing,
         )  # fmt: skip
