@@ -73,9 +73,14 @@ def _updated(client: "Client", current: Document, change: manifest.Change) -> Do
 
 
 def wait(
-    client: "Client", service: Document, timeout: float, clock: _Clock | None = None
+    client: "Client",
+    service: Document,
+    timeout: float,
+    clock: _Clock | None = None,
+    *,
+    state_of: Callable[[Document], waiting.State] = waiting.state_of,
 ) -> Document:
-    """Follow `service` until it is ready; answers it then.
+    """Follow `service` until it is ready, as `state_of` sees it; answers it then.
 
     Raises:
         Failure: it has failed, or is not ready after `timeout` seconds.
@@ -83,12 +88,12 @@ def wait(
     clock = clock or SystemClock()
     metadata = service["metadata"]
     what = f"service {metadata['namespace']}/{metadata['name']}"
-    state = waiting.state_of(service)
+    state = state_of(service)
     with _progress(what) as say:
         for latest in _versions(client, service, timeout, clock):
             if latest["metadata"].get("generation", 0) > metadata["generation"]:
                 raise Failure(f"{what} was changed by somebody else while we waited for it")
-            state = waiting.state_of(latest)
+            state = state_of(latest)
             if state.outcome:
                 return latest
             if state.outcome is False:

@@ -17,6 +17,7 @@ _COMMANDS: dict[str, str] = {
     "build": "Pack a directory into an image.",
     "services": "List services.",
     "revisions": "List revisions, and the traffic they get.",
+    "traffic": "Show or change who gets the traffic of a service.",
     "logs": "Show what a service printed.",
     "delete": "Delete services.",
     "token": "Make, list and revoke bearer tokens.",

@@ -10,6 +10,9 @@ from utsuwa.kit.units import format_age
 Document = Mapping[str, Any]
 
 SERVICE_LABEL = "serving.knative.dev/service"
+TAKEN_BACK = "utsuwa.dev/rollout-taken-back"
+_LONGEST = 160
+"""Letters of a message in a row; `-o yaml` has all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +100,10 @@ def revisions(
             str((item.get("status") or {}).get("actualReplicas") or 0),
             age(item, now),
         )
-        rows.append((*row, *_template_cells(item["spec"])) if wide else row)
-    return _listing(columns + more if wide else columns, rows, items, namespaces=namespaces)
+        cells = _template_cells(item["spec"]) if wide else ()
+        rows.append((*row, *cells, trouble(item)))
+    columns = (*columns, *(more if wide else ()), "WHY")
+    return _listing(columns, rows, items, namespaces=namespaces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +132,20 @@ def readiness(item: Document) -> tuple[str, str]:
         if condition["type"] == "Ready":
             return condition["status"], condition.get("reason") or ""
     return "Unknown", ""
+
+
+def trouble(item: Document) -> str:
+    """Why a Revision is not ready, or why traffic was taken back from it; in one line."""
+    for condition in (item.get("status") or {}).get("conditions") or ():
+        if condition["type"] == "Ready" and condition["status"] != "True":
+            return _line(condition.get("message") or "")
+    taken_back = (item["metadata"].get("annotations") or {}).get(TAKEN_BACK)
+    return f"traffic was taken back: {_line(taken_back)}" if taken_back else ""
+
+
+def _line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
 
 
 def age(item: Document, now: float) -> str:

@@ -54,6 +54,18 @@ def state_of(service: Mapping[str, Any]) -> State:
     return State(None, "Ready")
 
 
+def routed(service: Mapping[str, Any]) -> State:
+    """How far the traffic of a Service is, whatever becomes of its latest revision."""
+    status = service.get("status") or {}
+    if status.get("observedGeneration") != service["metadata"].get("generation"):
+        return State(None)
+    conditions = {c["type"]: c for c in status.get("conditions") or ()}
+    found = conditions.get("RoutesReady", {})
+    outcome = {"True": True, "False": False}.get(found.get("status", ""))
+    message = " ".join((found.get("message") or "").split())
+    return State(outcome, "RoutesReady", found.get("reason") or "", message)
+
+
 def advice(state: State, service: Mapping[str, Any]) -> str:
     """What to do about a deployment that has failed, or takes too long."""
     metadata = service["metadata"]

@@ -277,6 +277,124 @@ def test_revisions_show_their_share(utsuwa: Type, api: FakeApi) -> None:
     assert utsuwa("revisions", "-s", "other").err == "No revisions in default.\n"
 
 
+def test_revisions_of_a_service_by_its_name(utsuwa: Type, api: FakeApi) -> None:
+    """A name is that of a revision first, then that of a service."""
+    put_revision(api, "hello-00001")
+    put_revision(api, "hello-00002")
+    assert len(utsuwa("revisions", "hello").out.splitlines()) == 3
+    assert len(utsuwa("revisions", "hello-00001").out.splitlines()) == 2
+    assert json.loads(utsuwa("revisions", "hello-00001", "-o", "json").out)["metadata"]
+    result = utsuwa("revisions", "nope")
+    assert (result.code, "no revision 'nope' in default" in result.err) == (1, True)
+
+
+# --- traffic -----------------------------------------------------------------------------------
+
+
+def put_revision(api: FakeApi, name: str, ready: str = "True") -> None:
+    number = name[-1]
+    labels = {
+        "serving.knative.dev/service": "hello",
+        "serving.knative.dev/configurationGeneration": number,
+    }
+    api.put(
+        "revisions",
+        {
+            "metadata": {
+                "name": name,
+                "namespace": "default",
+                "labels": labels,
+                "creationTimestamp": f"2023-11-14T22:13:0{number}Z",
+            },
+            "spec": {"containers": [{"image": "i"}]},
+            "status": {"conditions": [{"type": "Ready", "status": ready}]},
+        },
+    )
+
+
+def routed(api: FakeApi, service: Document) -> None:
+    """As the controllers: the status has what the spec asks for; the latest is hello-00003, and
+    something else about the service is wrong."""
+    traffic = [
+        {"revisionName": "hello-00003", **target}
+        for target in service["spec"].get("traffic") or [{"latestRevision": True, "percent": 100}]
+    ]
+    conditions = [
+        {"type": "ConfigurationsReady", "status": "False"},
+        {"type": "RoutesReady", "status": "True"},
+    ]
+    api.set_status(
+        "services", "default", "hello", {"traffic": traffic, "conditions": conditions, "url": URL}
+    )
+
+
+@pytest.fixture
+def three(api: FakeApi) -> FakeApi:
+    """A service of three revisions, the second of which is not ready."""
+    api.react = routed
+    metadata = {"name": "hello", "namespace": "default"}
+    api.write("services", {"metadata": metadata, "spec": {"template": {"spec": {}}}})
+    for name, state in (("hello-00001", "True"), ("hello-00002", "False"), ("hello-00003", "True")):
+        put_revision(api, name, state)
+    return api
+
+
+def test_traffic_shows_the_split(utsuwa: Type, three: FakeApi) -> None:
+    """Nothing is written."""
+    assert utsuwa("traffic", "hello").out.splitlines()[1].split() == ["hello-00003", "100%", "yes"]
+    document = json.loads(utsuwa("traffic", "hello", "-o", "json").out)
+    assert document["traffic"] == [
+        {"revision": "hello-00003", "percent": 100, "latest": True, "tags": {}}
+    ]
+    assert not [line for line in three.requests if line.startswith("PATCH")]
+
+
+def test_traffic_is_split_and_tagged(utsuwa: Type, three: FakeApi) -> None:
+    """The command waits for the traffic, and not for what else is wrong."""
+    result = utsuwa(
+        "traffic", "hello", "--to", "hello-00001=30,LATEST=70", "--tag", "v1=hello-00001"
+    )
+    assert result.code == 0, result.err
+    assert stored(three)["spec"]["traffic"] == [
+        {"revisionName": "hello-00001", "percent": 30},
+        {"latestRevision": True, "percent": 70},
+        {"revisionName": "hello-00001", "tag": "v1"},
+    ]
+    assert utsuwa("traffic", "hello", "--untag", "v1", "--to", "LATEST").code == 0
+    assert stored(three)["spec"]["traffic"] == [{"latestRevision": True, "percent": 100}]
+
+
+def test_rollback_is_one_word(utsuwa: Type, three: FakeApi) -> None:
+    """To the newest ready revision before; pinned."""
+    assert utsuwa("traffic", "hello", "rollback").code == 0
+    assert stored(three)["spec"]["traffic"] == [{"revisionName": "hello-00001", "percent": 100}]
+    result = utsuwa("traffic", "hello", "rollback")
+    assert (result.code, "no ready revision is older" in result.err) == (1, True)
+
+
+def test_an_unknown_revision_lists_those_that_exist(utsuwa: Type, three: FakeApi) -> None:
+    result = utsuwa("traffic", "hello", "--to", "hello-00009")
+    assert result.code == 1
+    assert "hello-00003, hello-00002, hello-00001, and LATEST" in result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("--to", "a=30"), "add up to 100, found 30"),
+        (("--tag", "v1"), "expected TAG=REVISION"),
+        (("rollback", "--to", "a"), "expected one of them"),
+        (("forward",), "rollback"),
+    ],
+)
+def test_what_traffic_cannot_mean_is_wrong_usage(
+    utsuwa: Type, arguments: tuple[str, ...], why: str
+) -> None:
+    """Exit code 2, before any server is asked."""
+    result = utsuwa("traffic", "hello", *arguments)
+    assert (result.code, why in result.err) == (2, True), result.err
+
+
 # --- logs --------------------------------------------------------------------------------------
 
 

@@ -88,7 +88,7 @@ def test_a_revision_shows_its_traffic_and_tags() -> None:
     )
     table = rows.revisions([revision("hello-00001")], traffic, NOW, wide=True, namespaces=False)
     assert table.rows == [
-        ("hello-00001", "hello", "100%", "old,older", "True", "", "1", "100s", "80", "img")
+        ("hello-00001", "hello", "100%", "old,older", "True", "", "1", "100s", "80", "img", "")
     ]
 
 
@@ -102,3 +102,21 @@ def test_revisions_come_by_service_the_newest_first() -> None:
     ]
     names = [item["metadata"]["name"] for item in rows.newest_first(items)]
     assert names == ["a-00002", "a-00003", "a-00001", "b-00001"]
+
+
+def test_a_revision_that_is_not_ready_says_why_in_one_line() -> None:
+    """The message of Ready, cut where it is long."""
+    item = revision("hello-00002")
+    item["status"]["conditions"] = [
+        {"type": "Ready", "status": "False", "reason": "ExitCode3", "message": "no\n database" * 99}
+    ]
+    why = rows.revisions([item], {}, NOW, wide=False, namespaces=False).rows[0][-1]
+    assert why.startswith("no database")
+    assert (len(why), why[-1]) == (160, "…")
+
+
+def test_a_revision_that_traffic_was_taken_back_from_says_so() -> None:
+    """It is ready, and yet gets none."""
+    item = revision("hello-00002")
+    item["metadata"]["annotations"] = {"utsuwa.dev/rollout-taken-back": "too slow"}
+    assert rows.trouble(item) == "traffic was taken back: too slow"
