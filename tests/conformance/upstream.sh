@@ -35,6 +35,7 @@ trap end EXIT
 
 set_up() {
   "$python" "$here/images/push.py" "$data" "$repository" >/dev/null
+  : >"$logs/up.log"  # a line of an earlier run must not be taken for this one's
   $utsuwa up --data-dir "$data" --domain example.com --address "$address" \
     --api-port "${API_PORT:-16443}" --gateway-port "${GATEWAY_PORT:-18080}" \
     --https-port "${HTTPS_PORT:-18443}" >"$logs/up.log" 2>&1 &
