@@ -64,6 +64,10 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 256
 
 
+def _handler(answer: Callable[[Handler], None]) -> type[Handler]:
+    return type("ImageHandler", (Handler,), {"answer": staticmethod(answer)})
+
+
 def _leave(*_: object) -> None:
     sys.exit(0)
 
@@ -73,9 +77,8 @@ def serve(
 ) -> None:
     """Answer until told to leave."""
     where = port or int(os.environ.get("PORT", "8080"))
-    handler = type("ImageHandler", (Handler,), {"answer": staticmethod(answer)})
     signal.signal(signal.SIGTERM, on_leaving)
-    server = Server(("", where), handler)
+    server = Server(("", where), _handler(answer))
     print(f"listening on port {where}", flush=True)
     server.serve_forever(poll_interval=3600)
 
@@ -266,6 +269,69 @@ def configmimic() -> None:
     serve(answer)
 
 
+# --- probes ---------------------------------------------------------------------------------------
+
+
+class Health:
+    """What `readiness` says of itself when it is probed. Mutable state: all of it."""
+
+    def __init__(self) -> None:
+        self.good = True
+        self.asked = 0
+
+    def answer(self, request: Handler) -> None:
+        """As main program, and at the paths under which it is probed."""
+        place = request.route.removeprefix("/healthz")
+        if place in {"/readiness", "/liveness"}:
+            self.probed(request, alive=place == "/liveness")
+        elif place == "/livenessCounter":
+            request.say(str(self.asked))
+        elif place == "/start-failing":
+            self.good = False
+            request.say("will now fail readiness")
+        elif place == "/start-failing-sidecar":
+            urllib.request.urlopen(f"http://localhost:{os.environ['FORWARD_PORT']}/start-failing")
+            request.say("")
+        elif place == "/query":
+            fine = request.query("probe") == "ok"
+            request.say(HELLO if fine else "no query\n", 200 if fine else 500)
+        else:
+            request.say(HELLO)
+
+    def probed(self, request: Handler, *, alive: bool) -> None:
+        self.asked += alive and self.good
+        said = str(self.asked) if alive else HELLO
+        request.say(said if self.good else "not healthy\n", 200 if self.good else 500)
+
+    def recover(self) -> None:
+        self.good = True
+
+
+def readiness() -> None:
+    """As healthy as it was told to be; `probe` as argument is its exec probe."""
+    if "probe" in sys.argv[2:]:
+        _probe()
+    health = Health()
+    if delay := os.environ.get("READY_DELAY"):
+        health.good = False
+        threading.Timer(_duration(delay) or 0, health.recover).start()
+    time.sleep(_duration(os.environ.get("LISTEN_DELAY", "")) or 0)
+    if port := os.environ.get("HEALTHCHECK_PORT"):
+        server = Server(("", int(port)), _handler(health.answer))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    serve(health.answer)
+
+
+def _probe() -> None:
+    try:
+        urllib.request.urlopen(
+            f"http://localhost:{os.environ.get('PORT', '8080')}/healthz/readiness"
+        )
+    except OSError as error:
+        sys.exit(f"failed to probe: {error}")
+    sys.exit(0)
+
+
 # --- several containers, other services ----------------------------------------------------------
 
 
@@ -383,6 +449,7 @@ IMAGES: dict[str, Callable[[], None]] = {
     "httpproxy": httpproxy,
     "pizzaplanetv1": saying("What a spaceport!\n"),
     "pizzaplanetv2": saying("Re-energize yourself with a slice of pepperoni!\n"),
+    "readiness": readiness,
     "servingcontainer": servingcontainer,
     "sidecarcontainer": sidecarcontainer,
     "singlethreaded": singlethreaded,
