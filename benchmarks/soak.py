@@ -1,7 +1,7 @@
 """`make soak`: from zero to many and back, again and again, while everything else happens.
 
 A real `utsuwa up` serves a mix of clients (short, one second, streaming, uploads, WebSockets,
-clients that leave) in cycles; within each there is a rollout, a change of traffic, a rolling
+gRPC, clients that leave) in cycles; within each there is a rollout, a change of traffic, a rolling
 restart of the gateway or a `kill -9` of control. Prints Markdown for docs/benchmarks.md; exit code
 1 if the platform made a single error, or a service did not come to rest.
 """
@@ -49,6 +49,16 @@ class Soak:
             await self._cycle()
             self.cycles += 1
 
+    async def ready(self, name: str) -> None:
+        """Wait until the service `name` is Ready."""
+        for _ in range(600):
+            service = await self._api("GET", f"{SERVICES}/{name}")
+            conditions = service.get("status", {}).get("conditions", [])
+            if any(one["type"] == "Ready" and one["status"] == "True" for one in conditions):
+                return
+            await asyncio.sleep(0.1)
+        raise RuntimeError(f"the service {name} is not Ready after a minute: {conditions}")
+
     async def _cycle(self) -> None:
         clients = Clients(self.up.gateway_port, self.tally, self.source)
         load = asyncio.gather(*clients.all())
@@ -78,10 +88,15 @@ class Soak:
         template = {"metadata": {"annotations": {"soak/turn": str(self.cycles)}}}
         traffic = [{"latestRevision": True, "percent": 100}]
         await self._patch({"spec": {"template": template, "traffic": traffic}})
+        await self._api("PATCH", f"{SERVICES}/calls", {"spec": {"template": template}}, MERGE)
 
     async def _traffic_change(self) -> None:
         revisions = await self._api("GET", SERVICES.replace("services", "revisions"))
-        names = sorted(item["metadata"]["name"] for item in revisions["items"])
+        names = sorted(
+            item["metadata"]["name"]
+            for item in revisions["items"]
+            if item["metadata"]["labels"]["serving.knative.dev/service"] == "soak"
+        )
         older = {"revisionName": self.source.choice(names), "percent": 40}
         await self._patch({"spec": {"traffic": [{"latestRevision": True, "percent": 60}, older]}})
 
@@ -132,10 +147,21 @@ class Soak:
 
 
 def deploy(up: Cluster) -> None:
-    """The service, with a window that lets a cycle end soon."""
+    """The services, with a window that lets a cycle end soon."""
     Api(up.data_dir).settings(stable_window="6s", scale_to_zero_grace_period="1s")
-    up.run("build", str(Path(__file__).parent / "soak_app"), "-t", "soak:1")
+    here = Path(__file__).parent
+    up.run("build", str(here / "soak_app"), "-t", "soak:1")
     up.run("deploy", "soak", "--image", "soak:1", "--concurrency", str(LIMIT), "--max-scale", "12")
+    up.run("build", str(here / "soak_calls"), "-t", "calls:1")
+    port = {"name": "h2c", "containerPort": 8080}
+    spec = {"containers": [{"image": "calls:1", "ports": [port]}]}
+    service = {
+        "apiVersion": "serving.knative.dev/v1",
+        "kind": "Service",
+        "metadata": {"name": "calls"},
+        "spec": {"template": {"spec": spec}},
+    }
+    Api(up.data_dir).call("POST", SERVICES, service)
 
 
 def report(soak: Soak, seconds: float) -> str:
@@ -149,14 +175,16 @@ def report(soak: Soak, seconds: float) -> str:
         + ", ".join(f"{name} {count} times" for name, count in sorted(soak.done.items()))
         + ".",
         "",
-        "| clients | answered | left on purpose | " + " | ".join([*bad, "platform-made errors"]),
+        "| clients | answered | left on purpose | " + " | ".join([*bad, "platform-made errors |"]),
         "|---|---:|---:|" + "---:|" * (len(bad) + 1),
     ]
     for kind in kinds:
         counts = soak.tally.counts
         errors = [counts[kind, outcome] for outcome in bad]
         row = [kind, counts[kind, "ok"], counts[kind, "aborted"], *errors, sum(errors)]
-        lines.append("| " + " | ".join(f"{value:,}" if value != kind else kind for value in row))
+        lines.append(
+            "| " + " | ".join(f"{value:,}" if value != kind else kind for value in row) + " |"
+        )
     lines += ["", f"**Platform-made errors: {soak.tally.errors}.**"]
     lines += [f"- {text}" for text in (*soak.trouble, *soak.tally.samples)]
     return "\n".join(lines)
@@ -167,6 +195,7 @@ async def soaked(minutes: float, seed: int) -> Soak:
     with cluster() as up:
         deploy(up)
         soak = Soak(up, Tally(LIMIT), random.Random(seed))
+        await soak.ready("calls")
         await soak.run(minutes * 60)
         return soak
 

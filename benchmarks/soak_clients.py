@@ -7,9 +7,12 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
+import grpc
+import grpc.aio
 import websockets
 
 HOST = "soak.default.localhost"
+CALLS = "calls.default.localhost"
 TIMEOUT = 60.0
 """Seconds after which an answer is said to be lost."""
 SAMPLES = 3
@@ -67,6 +70,8 @@ class Clients:
             *(self._loop("upload", self._upload) for _ in range(4)),
             *(self._loop("websocket", self._websocket) for _ in range(4)),
             *(self._loop("aborting", self._abort) for _ in range(6)),
+            *(self._loop("gRPC unary", self._unary) for _ in range(4)),
+            *(self._loop("gRPC both ways", self._both) for _ in range(4)),
         ]
 
     async def _loop(self, kind: str, session: Callable[[], AsyncIterator[str]]) -> None:
@@ -80,6 +85,8 @@ class Clients:
                 self.tally.add(kind, "refused", repr(error))
             except TimeoutError as error:
                 self.tally.add(kind, "no answer in 60 s", repr(error))
+            except grpc.aio.AioRpcError as error:
+                self.tally.add(kind, "wrong answer", f"{error.code()} {error.details()}")
             except (OSError, EOFError, websockets.WebSocketException) as error:
                 self.tally.add(kind, "broken", repr(error))
 
@@ -134,6 +141,39 @@ class Clients:
             wire.send(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
             await asyncio.sleep(self.source.uniform(0.0, 0.8))
             yield "aborted"
+
+    async def _unary(self) -> AsyncIterator[str]:
+        async with self._channel() as channel:
+            call = channel.unary_unary("/echo/Unary")
+            for number in range(100):
+                if self.stopping.is_set():
+                    return
+                message = b"message %d" % number
+                if await call(message, timeout=TIMEOUT) != message:
+                    raise WrongError("not the echo of what was sent")
+                yield "ok"
+                await asyncio.sleep(0.02)
+
+    async def _both(self) -> AsyncIterator[str]:
+        async with self._channel() as channel:
+            stream = channel.stream_stream("/echo/Both")(timeout=TIMEOUT)
+            for number in range(self.source.randrange(10, 40)):
+                message = b"message %d" % number
+                await stream.write(message)
+                if await stream.read() != message:
+                    raise WrongError("not the echo of what was sent")
+                yield "ok"
+                await asyncio.sleep(0.1)
+            await stream.done_writing()
+            if await stream.code() is not grpc.StatusCode.OK:
+                raise WrongError(f"a stream ended with {await stream.code()}")
+
+    @contextlib.asynccontextmanager
+    async def _channel(self) -> AsyncIterator[grpc.aio.Channel]:
+        # The number keeps channels of equal options from sharing a connection.
+        options = [("grpc.default_authority", CALLS), ("soak.channel", self.source.getrandbits(31))]
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{self.port}", options) as channel:
+            yield channel
 
     @contextlib.asynccontextmanager
     async def _connection(self) -> AsyncIterator["Wire"]:
