@@ -27,7 +27,7 @@ data=$(mktemp -d)
 mkdir -p "$logs"
 
 end() {
-  if [ -n "${up:-}" ] && kill -INT "$up" 2>/dev/null; then wait "$up" || true; fi
+  if [ -n "${up:-}" ] && kill -TERM "$up" 2>/dev/null; then wait "$up" || true; fi
   cp -r "$data/logs" "$logs/cluster" 2>/dev/null || true
   rm -rf "$data"
 }
