@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeVar
 
 from utsuwa.kit.units import format_duration
+from utsuwa.model import labels
 from utsuwa.model.config_autoscaler import (
     HPA_CLASS,
     KPA_CLASS,
@@ -83,7 +84,7 @@ INITIAL_SCALE = _annotation("initial-scale", "initialScale")
 ACTIVATION_SCALE = _annotation("activation-scale")
 SCALE_DOWN_DELAY = _annotation("scale-down-delay", "scaleDownDelay")
 POD_RETENTION = _annotation("scale-to-zero-pod-retention-period", "scaleToZeroPodRetentionPeriod")
-PROGRESS_DEADLINE = Annotation(("serving.knative.dev/progress-deadline",))
+PROGRESS_DEADLINE = Annotation(labels.PROGRESS_DEADLINE.keys)
 
 WEIGHTED_ALGORITHMS = frozenset({"weighted-exponential", "weightedExponential"})
 _ALGORITHMS = WEIGHTED_ALGORITHMS | {"", "linear"}

@@ -14,7 +14,7 @@ _HEAD_LIMIT = 65_536
 
 
 class NetworkChecks:
-    """TCP connects, HTTP GETs and commands."""
+    """TCP connects, HTTP GETs, commands and the health question of gRPC."""
 
     async def check(self, probe: Probe, instance: Instance) -> str:
         """ "" when the answer is good, else what was wrong with it."""
@@ -33,7 +33,9 @@ class NetworkChecks:
             return await _get(probe)
         if probe.kind == "exec":
             return await _execute(probe, instance)
-        return f"{probe.kind} probes are not supported yet: use httpGet, tcpSocket or exec"
+        from utsuwa.node import grpc_health  # noqa: PLC0415  (costs 3 MiB, and few probe so)
+
+        return await grpc_health.check(HOST, probe.port, probe.service)
 
 
 def _reason(error: OSError) -> str:

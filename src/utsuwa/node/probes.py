@@ -30,6 +30,8 @@ class Probe:
     path: str = "/"
     headers: tuple[tuple[str, str], ...] = ()
     command: tuple[str, ...] = ()
+    service: str = ""
+    """Of a `grpc` probe: which of the server's services is meant, "" for all of it."""
     initial_delay: float = 0.0
     period: float = 10.0
     timeout: float = 1.0
@@ -83,9 +85,11 @@ def _question(container: Document, document: Document, port: int) -> Probe:
         )
     if command := dig(document, "exec", "command"):
         return Probe("exec", command=tuple(command))
-    for kind, member in (("grpc", "grpc"), ("tcp", "tcpSocket")):
-        if (asked := document.get(member)) is not None:
-            return Probe(kind, _real_port(container, asked.get("port"), port))
+    if (tcp := document.get("tcpSocket")) is not None:
+        return Probe("tcp", _real_port(container, tcp.get("port"), port))
+    if (grpc := document.get("grpc")) is not None:
+        real = _real_port(container, grpc.get("port"), port)
+        return Probe("grpc", real, service=grpc.get("service") or "")
     return Probe("tcp", port)
 
 

@@ -81,3 +81,10 @@ def test_reachability_is_read_from_the_spec() -> None:
     assert Reachability.of("Unreachable") is Reachability.UNREACHABLE
     assert Reachability.of(None) is Reachability.UNKNOWN
     assert Reachability.of("Sideways") is Reachability.UNKNOWN
+
+
+@pytest.mark.parametrize("name", ["progress-deadline", "progressDeadline"])
+def test_both_spellings_of_the_progress_deadline_count(name: str) -> None:
+    """The Deployment goes by both; so must whoever gives up after it."""
+    annotations = {f"serving.knative.dev/{name}": "30s"}
+    assert resolve(annotations, AutoscalerConfig.parse({})).progress_deadline == 30.0

@@ -205,12 +205,6 @@ async def test_exec_probes_report_code_and_last_line(tmp_path: Path) -> None:
     assert await NetworkChecks().check(probe, instance) == "exit code 2: no route"
 
 
-async def test_grpc_probes_say_that_they_are_not_there_yet(tmp_path: Path) -> None:
-    """And what to use instead."""
-    text = await NetworkChecks().check(Probe("grpc", 1), an_instance(tmp_path))
-    assert "not supported yet: use httpGet" in text
-
-
 # --- ports --------------------------------------------------------------------------------------
 
 
