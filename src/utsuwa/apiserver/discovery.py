@@ -9,14 +9,14 @@ from typing import Any
 
 from utsuwa.apiserver.paths import served_subresources
 from utsuwa.kit.documents import Document
-from utsuwa.model.kinds import KINDS, MEASURED_KINDS, NEW_EVENT, SHOWN_KINDS, Kind
+from utsuwa.model.kinds import KINDS, MEASURED_KINDS, NEW_EVENT, SHOWN_KINDS, VIEW_KINDS, Kind
 
 VERBS = (
     "create", "delete", "deletecollection", "get", "list", "patch", "update", "watch",
 )  # fmt: skip
 _MEASURED_VERBS = ("get", "list")
 _SHOWN_VERBS = ("get", "list", "watch")
-SERVED: tuple[Kind, ...] = (*KINDS, *MEASURED_KINDS, *SHOWN_KINDS)
+SERVED: tuple[Kind, ...] = (*KINDS, *VIEW_KINDS, *MEASURED_KINDS, *SHOWN_KINDS)
 """Every kind that clients find."""
 
 _SUB_VERBS = {

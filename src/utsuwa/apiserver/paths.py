@@ -15,11 +15,13 @@ from utsuwa.model.kinds import (
     POD_AUTOSCALER,
     SERVICE_ACCOUNT,
     SHOWN_KINDS,
+    VIEW_KINDS,
     Kind,
 )
 
 _BY_PATH: dict[tuple[str, str], Kind] = {
-    (kind.api_version, kind.plural): kind for kind in (*KINDS, *MEASURED_KINDS, *SHOWN_KINDS)
+    (kind.api_version, kind.plural): kind
+    for kind in (*KINDS, *VIEW_KINDS, *MEASURED_KINDS, *SHOWN_KINDS)
 }
 STREAMED = ("attach", "exec", "portforward")
 """Sub-resources of a Pod that are streams."""

@@ -13,7 +13,7 @@ from utsuwa.apiserver.ports import Attributes, Authorizer, User
 from utsuwa.apiserver.service_tokens import AUDIENCE, Proven
 from utsuwa.apiserver.status import bad_request
 from utsuwa.kit.documents import Document, dig
-from utsuwa.model.kinds import KINDS, NAMESPACE, Kind
+from utsuwa.model.kinds import KINDS, NAMESPACE, VIEW_KINDS, Kind
 
 _KINDS = {(group, plural): name for group, plural, name in REVIEWS}
 _LOCAL = "localsubjectaccessreviews"
@@ -178,7 +178,8 @@ def _info(user: User) -> Document:
 
 
 def _kind(group: str, resource: str) -> Kind | None:
-    return next((k for k in KINDS if k.group == group and k.plural == resource), None)
+    known = (*KINDS, *VIEW_KINDS)
+    return next((k for k in known if k.group == group and k.plural == resource), None)
 
 
 def _text(members: Any, name: str) -> str:

@@ -44,6 +44,7 @@ from utsuwa.apiserver.status import (
     failure,
 )
 from utsuwa.apiserver.streams.serve import NoContainers, Streams
+from utsuwa.apiserver.views import Views, admission_of_views
 from utsuwa.apiserver.watch import Watches
 from utsuwa.apiserver.writes import Writes
 from utsuwa.cluster.errors import ApiError, NotFoundError
@@ -93,6 +94,7 @@ class ApiServer:
         decisions: DecisionSource | None = None,
         containers: Containers | None = None,
     ) -> None:
+        cluster, admission = Views(cluster), admission_of_views(admission)
         reads = Reads(cluster, clock)
         self._authorizer: Authorizer = authorizer or MastersOnly()
         self._authenticator: Authenticator = authentication or CertificatesOnly()

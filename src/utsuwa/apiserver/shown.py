@@ -26,6 +26,7 @@ from utsuwa.model.kinds import (
     PERSISTENT_VOLUME_CLAIM,
     RESOURCE_QUOTA,
     SHOWN_KINDS,
+    VIEW_KINDS,
     Kind,
 )
 
@@ -94,7 +95,7 @@ def is_shown(kind: Kind) -> bool:
 
 def definitions(created: str) -> list[Document]:
     """The CustomResourceDefinition of each kind that Kubernetes itself does not define, by name."""
-    custom = [kind for kind in KINDS if not type_name(kind.api_version, kind.name)]
+    custom = [kind for kind in (*KINDS, *VIEW_KINDS) if not type_name(kind.api_version, kind.name)]
     found = [_definition(kind, created) for kind in custom]
     return sorted(found, key=lambda document: str(document["metadata"]["name"]))
 

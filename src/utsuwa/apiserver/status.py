@@ -4,7 +4,7 @@ from typing import Any
 
 from utsuwa.cluster.errors import ApiError, BadRequestError, Cause, InvalidError
 from utsuwa.kit.documents import Document
-from utsuwa.model.kinds import KINDS, Kind
+from utsuwa.model.kinds import KINDS, VIEW_KINDS, Kind
 
 
 class UnauthorizedError(ApiError):
@@ -67,7 +67,7 @@ def failure(error: ApiError) -> Document:
     }
 
 
-_KIND_NAMES = {(kind.group, kind.plural): kind.name for kind in KINDS}
+_KIND_NAMES = {(kind.group, kind.plural): kind.name for kind in (*KINDS, *VIEW_KINDS)}
 """`details.kind` is the plural everywhere but in 422, where kubectl says `The Pod "x" is invalid`."""
 
 

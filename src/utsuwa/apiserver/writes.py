@@ -16,6 +16,7 @@ from utsuwa.apiserver.reads import Reads
 from utsuwa.apiserver.scale import scale_of, scaled
 from utsuwa.apiserver.schemas import typed, unknown
 from utsuwa.apiserver.status import MethodNotAllowedError, bad_request, success
+from utsuwa.apiserver.views import Claims
 from utsuwa.cluster.errors import (
     AlreadyExistsError,
     Cause,
@@ -49,6 +50,7 @@ class Writes:
         self._admission = admission
         self._clock = clock
         self._authorizer = authorizer
+        self._claims = Claims(cluster, authorizer)
 
     async def create(self, call: Call) -> Outcome:
         """POST: a new object. 201."""
@@ -120,6 +122,8 @@ class Writes:
         if "status" in kind.subresources:
             sent = {key: value for key, value in sent.items() if key != "status"}
         admitted, more = self._admit(call, "CREATE", sent, None)
+        if not call.dry_run:
+            await self._claims.take(call.user, admitted)
         made = await self._cluster.create(admitted, dry_run=call.dry_run)
         shaped = call.shape.one(made, self._clock.now())
         return Outcome(shaped, 201, (*warnings, *more))

@@ -15,6 +15,10 @@ NONCE = "client.knative.dev/nonce"
 USER_IMAGE = "client.knative.dev/user-image"
 MIN_SCALE = ("autoscaling.knative.dev/min-scale", "autoscaling.knative.dev/minScale")
 MAX_SCALE = ("autoscaling.knative.dev/max-scale", "autoscaling.knative.dev/maxScale")
+_PORT = 8080
+"""What a container listens on that says nothing."""
+_HTTP2 = "h2c"
+"""The name by which a port says that the program speaks HTTP/2."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,7 @@ class Change:
     max_scale: int | None = None
     env: tuple[tuple[str, str | None], ...] = ()
     port: int | None = None
+    http2: bool | None = None
     no_traffic: bool = False
     tag: str = ""
 
@@ -83,9 +88,7 @@ def updated(service: Document, change: Change) -> Document:
     if change.user_image:
         annotations = dict(metadata.get("annotations") or {})
         metadata["annotations"] = {**annotations, USER_IMAGE: change.user_image}
-    if change.port is not None:
-        named = {k: v for p in container.get("ports") or () for k, v in p.items() if k == "name"}
-        container["ports"] = [{**named, "containerPort": change.port}]
+    _set_port(container, change)
     _set_env(container, change.env)
     _set_traffic(result, service.get("status") or {}, change)
     return result
@@ -137,6 +140,20 @@ def _set_scale(metadata: Document, change: Change) -> None:
         metadata["annotations"] = annotations
     else:
         metadata.pop("annotations", None)
+
+
+def _set_port(container: Document, change: Change) -> None:
+    if change.port is None and change.http2 is None:
+        return
+    port: Document = {"containerPort": _PORT, **next(iter(container.get("ports") or ()), {})}
+    if change.port is not None:
+        named = {"name": port["name"]} if "name" in port else {}
+        port = {**named, "containerPort": change.port}
+    if change.http2 is not None:
+        port.pop("name", None)
+    if change.http2:
+        port["name"] = _HTTP2
+    container["ports"] = [port]
 
 
 def _set_env(container: Document, pairs: tuple[tuple[str, str | None], ...]) -> None:

@@ -19,7 +19,7 @@ AUTO_UPDATE = "rbac.authorization.kubernetes.io/autoupdate"
 
 _READ = ("get", "list", "watch")
 _WRITE = ("create", "delete", "deletecollection", "patch", "update")
-_SERVING = ("serving.knative.dev",)
+_SERVING = ("serving.knative.dev", "domains.cloudrun.com")
 _INTERNAL = (
     "networking.internal.knative.dev", "autoscaling.internal.knative.dev",
     "caching.internal.knative.dev",

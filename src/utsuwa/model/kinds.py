@@ -132,6 +132,13 @@ MEASURED_KINDS: tuple[Kind, ...] = (POD_METRICS, NODE_METRICS)
 RIGHTS_KINDS: tuple[Kind, ...] = (ROLE, CLUSTER_ROLE, ROLE_BINDING, CLUSTER_ROLE_BINDING)
 """Who may do what is said by objects of these kinds (`model.rights` reads them)."""
 
+CLOUD_DOMAIN_MAPPING = Kind(
+    "domains.cloudrun.com", "v1alpha1", "DomainMapping", "domainmappings", "domainmapping",
+    True, (), (), (),
+)  # fmt: skip
+VIEW_KINDS: tuple[Kind, ...] = (CLOUD_DOMAIN_MAPPING,)
+"""Other clients' words for what is stored as another kind: read and written, never stored."""
+
 CUSTOM_RESOURCE_DEFINITION = Kind(
     "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions",
     "customresourcedefinition", False, ("crd", "crds"), ("api-extensions",), (),

@@ -126,6 +126,9 @@ DISABLE_EXTERNAL_TLS = Spellings(
     )
 )
 
+CLAIMED_WITH_MAPPING = "domains.cloudrun.com/claimed-with-mapping"
+"""On a ClusterDomainClaim: it was made for a mapping, and goes with it."""
+
 NETWORKING_ANNOTATIONS: frozenset[str] = frozenset(
     (
         *INGRESS_CLASS_SPELLINGS.keys,

@@ -150,6 +150,32 @@ def test_a_port_keeps_its_protocol() -> None:
     assert ports == [{"name": "h2c", "containerPort": 2}]
 
 
+@pytest.mark.parametrize(
+    ("before", "http2", "after"),
+    [
+        ([], True, [{"containerPort": 8080, "name": "h2c"}]),
+        ([{"containerPort": 9}], True, [{"containerPort": 9, "name": "h2c"}]),
+        ([{"containerPort": 9, "name": "h2c"}], False, [{"containerPort": 9}]),
+        ([{"containerPort": 9, "name": "h2c"}], None, [{"containerPort": 9, "name": "h2c"}]),
+        ([], None, None),
+    ],
+)
+def test_http2_names_the_port(
+    before: list[Document], http2: bool | None, after: list[Document] | None
+) -> None:
+    service = existing()
+    if before:
+        container(service)["ports"] = before
+    assert container(updated(service, Change(nonce=NONCE, http2=http2))).get("ports") == after
+
+
+def test_a_port_and_its_protocol_at_once() -> None:
+    change = Change(nonce=NONCE, image="img:1", port=50051, http2=True)
+    assert container(created("default", "hello", change))["ports"] == [
+        {"containerPort": 50051, "name": "h2c"}
+    ]
+
+
 def test_without_traffic_the_latest_share_is_tied_to_the_revision_that_is_ready_now() -> None:
     """`LATEST=70` becomes the present revision; entries of the same revision are united."""
     traffic = [

@@ -3,6 +3,7 @@
 from utsuwa.apiserver.columns.cells import NAME, Column, at
 from utsuwa.model.kinds import (
     CERTIFICATE,
+    CLOUD_DOMAIN_MAPPING,
     CONFIGURATION,
     DOMAIN_MAPPING,
     INGRESS,
@@ -41,6 +42,7 @@ KNATIVE: dict[Kind, tuple[Column, ...]] = {
         _number("Desired Replicas", ".status.desiredReplicas"),
     ),
     DOMAIN_MAPPING: (NAME, _URL, _READY, _REASON),
+    CLOUD_DOMAIN_MAPPING: (NAME, Column("Route", at(".spec.routeName")), _URL, _READY, _REASON),
     POD_AUTOSCALER: (
         NAME,
         _number("DesiredScale", ".status.desiredScale"),

@@ -42,6 +42,11 @@ if TYPE_CHECKING:
     "--port", type=click.IntRange(1, 65535), metavar="N", help="Port the program listens on."
 )
 @click.option(
+    "--use-http2/--no-use-http2",
+    default=None,
+    help="Whether requests reach the program as HTTP/2 (gRPC needs it), without TLS.",
+)
+@click.option(
     "--no-traffic", is_flag=True, help="The new revision gets no traffic; the rest stays put."
 )
 @click.option("--tag", metavar="T", help="Address of its own for the new revision: T-NAME...")
@@ -66,6 +71,7 @@ def command(  # noqa: PLR0913  (a parameter an option)
     max_scale: int | None,
     env: tuple[str, ...],
     port: int | None,
+    use_http2: bool | None,
     no_traffic: bool,
     tag: str | None,
     namespace: str | None,
@@ -103,6 +109,7 @@ def command(  # noqa: PLR0913  (a parameter an option)
         max_scale=max_scale,
         env=pairs,
         port=port,
+        http2=use_http2,
         no_traffic=no_traffic,
         tag=tag or "",
     )

@@ -111,10 +111,7 @@ class DomainMappingReconciler(StatusReconciler):
                 claim = await self.context.cluster.get(CLUSTER_DOMAIN_CLAIM, Key("", name))
         holder = dig(claim, "spec", "namespace")
         if holder != namespace:
-            lifecycle.mark_domain_not_claimed(
-                status,
-                f"domain {name!r} is claimed by namespace {holder!r} (ClusterDomainClaim {name!r})",
-            )
+            lifecycle.mark_domain_claimed_elsewhere(status, name, str(holder))
             return False
         lifecycle.mark_domain_claimed(status)
         return True
@@ -124,9 +121,10 @@ class DomainMappingReconciler(StatusReconciler):
         if FINALIZER not in finalizers:
             return
         name = name_of(mapping)
-        if self.context.settings.current.network.autocreate_cluster_domain_claims:
-            claim = await find(self.context, CLUSTER_DOMAIN_CLAIM, Key("", name))
-            if claim is not None and dig(claim, "spec", "namespace") == namespace_of(mapping):
+        claim = await find(self.context, CLUSTER_DOMAIN_CLAIM, Key("", name))
+        if claim is not None and dig(claim, "spec", "namespace") == namespace_of(mapping):
+            ours = self.context.settings.current.network.autocreate_cluster_domain_claims
+            if ours or labels.CLAIMED_WITH_MAPPING in annotations_of(claim):
                 with contextlib.suppress(NotFoundError):  # somebody else was faster
                     await self.context.cluster.delete(CLUSTER_DOMAIN_CLAIM, Key("", name))
         left = [one for one in finalizers if one != FINALIZER]

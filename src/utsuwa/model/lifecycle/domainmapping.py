@@ -1,7 +1,7 @@
 """The status of a DomainMapping (`spec/reconcilers.md` §9)."""
 
 from utsuwa.kit.documents import Document
-from utsuwa.model.conditions import READY, ConditionSet, condition
+from utsuwa.model.conditions import FALSE, READY, ConditionSet, condition
 
 DOMAIN_CLAIMED = "DomainClaimed"
 REFERENCE_RESOLVED = "ReferenceResolved"
@@ -10,6 +10,7 @@ CERTIFICATE_PROVISIONED = "CertificateProvisioned"
 CONDITIONS = ConditionSet(
     (DOMAIN_CLAIMED, REFERENCE_RESOLVED, INGRESS_READY, CERTIFICATE_PROVISIONED)
 )
+_ELSEWHERE = "is claimed by namespace"
 
 
 def mark_domain_claimed(status: Document) -> None:
@@ -20,6 +21,19 @@ def mark_domain_claimed(status: Document) -> None:
 def mark_domain_not_claimed(status: Document, message: str) -> None:
     """The domain belongs to another namespace, or nobody may claim it by himself."""
     CONDITIONS.mark_false(status, DOMAIN_CLAIMED, "DomainAlreadyClaimed", message)
+
+
+def mark_domain_claimed_elsewhere(status: Document, domain: str, holder: str) -> None:
+    """The domain belongs to the namespace `holder`."""
+    mark_domain_not_claimed(
+        status, f"domain {domain!r} {_ELSEWHERE} {holder!r} (ClusterDomainClaim {domain!r})"
+    )
+
+
+def is_claimed_elsewhere(status: Document) -> bool:
+    """Whether another namespace has the domain."""
+    found = condition(status, DOMAIN_CLAIMED) or {}
+    return found.get("status") == FALSE and _ELSEWHERE in found.get("message", "")
 
 
 def mark_reference_resolved(status: Document) -> None:

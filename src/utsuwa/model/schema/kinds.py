@@ -177,6 +177,14 @@ SCHEMAS: dict[Kind, Node] = {
         ),
         {"url": STRING, "address": _ADDRESS},
     ),
+    kinds.CLOUD_DOMAIN_MAPPING: _kind(
+        obj({"forceOverride": OPTIONAL_BOOL, "routeName": STRING}, "routeName"),
+        {
+            "mappedRouteName": STRING,
+            "resourceRecords": array(obj({"name": STRING, "rrdata": STRING, "type": STRING})),
+            "url": STRING,
+        },
+    ),
     kinds.POD_AUTOSCALER: _kind(
         obj(
             {
