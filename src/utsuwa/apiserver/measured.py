@@ -35,6 +35,10 @@ class NothingKnown:
         """None."""
         return ()
 
+    def present(self, autoscaler: Key) -> Document:
+        """Nothing."""
+        return {}
+
 
 class Measured:
     """Answers from what others measure and decide."""
@@ -93,6 +97,7 @@ class Measured:
             "kind": "PodAutoscalerDecisionList",
             "apiVersion": POD_AUTOSCALER.api_version,
             "metadata": metadata,
+            **self._decisions.present(call.target.key),
             "items": items[-limit:] if limit else items,
         })  # fmt: skip
 

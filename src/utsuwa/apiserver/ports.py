@@ -125,6 +125,10 @@ class DecisionSource(Protocol):
         """The last hour of decisions on a PodAutoscaler, oldest first."""
         ...
 
+    def present(self, autoscaler: Key) -> Document:
+        """What holds now for a PodAutoscaler: members that go beside the list."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class User:

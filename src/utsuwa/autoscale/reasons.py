@@ -9,7 +9,7 @@ import msgspec
 
 SENTENCES: dict[str, str] = {
     # --- what set off the decision
-    "woken": "a request came while nothing was wanted ({path} from {client})",
+    "woken": "a request came while nothing was wanted ({method} {path} from {client})",
     "load-at-zero": "load was reported while nothing was wanted",
     "starved": "{waiting} requests waited and no pod was on its way",
     # --- the decider

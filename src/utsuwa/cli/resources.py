@@ -4,6 +4,7 @@ from utsuwa.app.api import Resource
 from utsuwa.model.kinds import (
     CLUSTER_ROLE_BINDING,
     POD,
+    POD_AUTOSCALER,
     REVISION,
     ROLE_BINDING,
     SECRET,
@@ -19,6 +20,7 @@ def _resource(kind: Kind) -> Resource:
 SERVICES = _resource(SERVICE)
 REVISIONS = _resource(REVISION)
 PODS = _resource(POD)
+POD_AUTOSCALERS = _resource(POD_AUTOSCALER)
 SECRETS = _resource(SECRET)
 ROLE_BINDINGS = _resource(ROLE_BINDING)
 CLUSTER_ROLE_BINDINGS = _resource(CLUSTER_ROLE_BINDING)

@@ -19,6 +19,7 @@ _COMMANDS: dict[str, str] = {
     "revisions": "List revisions, and the traffic they get.",
     "traffic": "Show or change who gets the traffic of a service.",
     "logs": "Show what a service printed.",
+    "explain": "Say why there are so many pods, and what would change it.",
     "delete": "Delete services.",
     "token": "Make, list and revoke bearer tokens.",
     "demo": "See it scale: the experiment from zero to 13 pods and back.",

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from utsuwa.gateway.accounting import Usage
     from utsuwa.gateway.core import Core
     from utsuwa.gateway.host import Host
-    from utsuwa.gateway.http1.request import Peer
+    from utsuwa.gateway.http1.request import Peer, RequestHead
+    from utsuwa.gateway.http2.translate import StreamHead
     from utsuwa.gateway.http2.upstream import PodSession
     from utsuwa.gateway.table import Revision
     from utsuwa.gateway.upstream import Pod, PodConnection
@@ -30,6 +31,7 @@ class Entrant:
 
     core: "Core"
     peer: "Peer"
+    head: "RequestHead | StreamHead"
     backend: "Pod | None"
     deadline: float
     _revision: "Revision"
@@ -46,7 +48,7 @@ class Entrant:
         now = self._arrival = core.now()
         usage = revision.usage
         if usage is None:
-            usage = revision.first_request(now, target, self.peer)
+            usage = revision.first_request(now, self.head.method, target, self.peer)
         self._usage = usage
         usage.enter(now)
         self.deadline = now + revision.patience

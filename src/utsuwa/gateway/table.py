@@ -73,18 +73,18 @@ class Revision(Admission[Pod]):
 
     # --- requests -------------------------------------------------------------------------------
 
-    def first_request(self, now: float, target: bytes, peer: Peer) -> Usage:
+    def first_request(self, now: float, method: bytes, target: bytes, peer: Peer) -> Usage:
         """The revision was idle: open its books and wake it (`spec/autoscaling.md` §2.3)."""
         usage = self.usage = self.core.accounts.open(
             self.name, now, waiting=self._count_waiting, forgotten=self._forgotten
         )
-        self.wake(target, peer.address)
+        self.wake(method, target, peer.address)
         return usage
 
-    def wake(self, target: bytes = b"", client: bytes = b"") -> None:
+    def wake(self, method: bytes = b"", target: bytes = b"", client: bytes = b"") -> None:
         """Tell control that a request has come."""
-        path = target[:1024].decode("latin-1")
-        self.core.send(Wake(self.name, self.core.clock.now(), path, client.decode("latin-1")))
+        told = (text.decode("latin-1") for text in (target[:1024], client, method))
+        self.core.send(Wake(self.name, self.core.clock.now(), *told))
 
     def _count_waiting(self) -> int:
         # A request that has a slot but no connection yet is on its pod.

@@ -170,6 +170,7 @@ class Wake(msgspec.Struct, tag="wake", frozen=True):
     time: float
     path: str = ""
     client: str = ""
+    method: str = ""
 
 
 class RevisionStats(msgspec.Struct, frozen=True, omit_defaults=True):

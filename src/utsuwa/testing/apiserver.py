@@ -64,6 +64,10 @@ class Told:
         """As the port."""
         return self.decided.get(autoscaler, [])
 
+    def present(self, autoscaler: Key) -> Document:
+        """As the port: the newest that was decided."""
+        return {"current": next(reversed(self.decisions(autoscaler)), None)}
+
 
 def admit_everything(review: Review) -> tuple[Document, tuple[str, ...]]:
     """An Admission that changes nothing."""

@@ -132,6 +132,9 @@ class _Handler(BaseHTTPRequestHandler):
         query = parse_qs(urlsplit(self.path).query)
         if rest == "log":
             self._text(self.api.logs.get(name, ""))
+        elif rest and name:
+            found = self.api.objects.get((f"{plural}/{rest}", namespace, name))
+            self._answer(found or status(404, "NotFound", f'{plural} "{name}" not found'))
         elif "watch" in query:
             selected = query.get("fieldSelector", ["="])[0].partition("=")[2]
             self._stream(plural, namespace, selected)

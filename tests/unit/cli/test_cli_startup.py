@@ -29,7 +29,9 @@ def test_importing_the_command_line_imports_nothing_heavy(code: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["up", "deploy", "services", "logs", "demo", "build"])
+@pytest.mark.parametrize(
+    "command", ["up", "deploy", "services", "logs", "demo", "build", "explain"]
+)
 def test_the_help_of_a_command_imports_nothing_heavy(command: str) -> None:
     """A module of a command must not import what only its running needs."""
     code = f"from utsuwa.cli.root import root; root.get_command(None, {command!r})"

@@ -61,9 +61,11 @@ class Client:
         """The namespace of the kubeconfig's context."""
         return self._access.namespace
 
-    def get(self, resource: Resource, namespace: str, name: str) -> Document:
-        """One object."""
-        return self._object("GET", resource.path(namespace, name))
+    def get(
+        self, resource: Resource, namespace: str, name: str, *, subresource: str = ""
+    ) -> Document:
+        """One object, or a sub-resource of it."""
+        return self._object("GET", resource.path(namespace, name, subresource))
 
     def list(
         self, resource: Resource, namespace: str = "", *, labels: Mapping[str, str] | None = None

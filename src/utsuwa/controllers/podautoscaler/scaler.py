@@ -120,8 +120,7 @@ class Scaler:
         revision.autoscaler.wake(second)
         self._rouse(revision)
         if revision.autoscaler.desired <= 0:
-            path, client = message.path or "?", message.client or "?"
-            self._decide(revision, because("woken", path=path, client=client), at_once=True)
+            self._decide(revision, _woken_by(message), at_once=True)
 
     def stats(self, gateway: str, message: Stats) -> None:
         """One gateway's figures of one second; those of several gateways add up."""
@@ -215,6 +214,11 @@ class Scaler:
         """The last hour's decisions on `revision`, oldest first: changes, and some between."""
         found = self._revisions.get(revision)
         return [] if found is None else found.history.entries()
+
+    def parameters(self, revision: Key) -> Parameters | None:
+        """What steers `revision` now, or None where nobody looks after it."""
+        found = self._revisions.get(revision)
+        return None if found is None else found.target.parameters
 
     # --- deciding -----------------------------------------------------------------------------
 
@@ -311,6 +315,15 @@ class Scaler:
             revision.autoscaler.disturb(self._clock.now(), ready)
             self._rouse(revision)
         self._tell(key)
+
+
+def _woken_by(message: Wake) -> Reason:
+    return because(
+        "woken",
+        method=message.method or "?",
+        path=message.path or "?",
+        client=message.client or "?",
+    )
 
 
 def _key(revision: str) -> Key:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from utsuwa.autoscale.decider import Decision
 from utsuwa.autoscale.horizontal import HorizontalDecision
+from utsuwa.autoscale.parameters import Parameters
 from utsuwa.autoscale.reasons import Reason
 from utsuwa.cluster.port import Key
 from utsuwa.controllers.podautoscaler.history import Entry
@@ -32,6 +33,24 @@ class Decisions:
         ]
         return [document for _, document in sorted(found, key=lambda pair: pair[0])]
 
+    def present(self, autoscaler: Key) -> Document:
+        """What holds now for the PodAutoscaler `autoscaler`: the newest decision (null before the
+        first, and for class HPA, whose newest is the last of its list), its pods, and what
+        steers it (null for class HPA)."""
+        current = self._scaler.current(autoscaler)
+        parameters = self._scaler.parameters(autoscaler)
+        counts = self._scaler.counts(autoscaler)
+        return {
+            "current": None if current is None else document_of(current),
+            "pods": {
+                "ready": counts.ready,
+                "notReady": counts.not_ready,
+                "pending": counts.pending,
+                "terminating": counts.terminating,
+            },
+            "parameters": None if parameters is None else _parameters(parameters),
+        }
+
 
 def document_of(entry: Entry) -> Document:
     """One decision of class KPA, and what the bounds and the way to zero made of it.
@@ -42,6 +61,7 @@ def document_of(entry: Entry) -> Document:
     decision, scaling = entry.decision, entry.scaling
     return {
         "time": rfc3339_micro(entry.time),
+        "decidedAt": None if decision is None else rfc3339_micro(decision.time),
         "class": KPA_CLASS,
         **_decided(decision),
         "reasons": _told(() if decision is None else decision.reasons),
@@ -58,6 +78,7 @@ def _decided(decision: Decision | None) -> Document:
     return {
         "desired": decision.desired,
         "mode": "panic" if decision.panicking else "stable",
+        "panicSince": None if decision.panic_since is None else rfc3339_micro(decision.panic_since),
         "metric": decision.metric,
         "stable": decision.stable,
         "panic": decision.panic,
@@ -82,6 +103,28 @@ def horizontal_of(decision: HorizontalDecision) -> Document:
         "applied": True,
         "scaleReasons": [],
         "changesAt": None,
+    }
+
+
+def _parameters(parameters: Parameters) -> Document:
+    """In the words of the annotations and of `config-autoscaler`, in camel case; seconds."""
+    return {
+        "metric": parameters.metric,
+        "target": parameters.target,
+        "minScale": parameters.min_scale,
+        "maxScale": parameters.max_scale,
+        "initialScale": parameters.initial_scale,
+        "activationScale": parameters.activation_scale,
+        "stableWindow": parameters.stable_window,
+        "panicWindow": parameters.panic_window,
+        "panicThreshold": parameters.panic_threshold,
+        "maxScaleUpRate": parameters.max_scale_up_rate,
+        "maxScaleDownRate": parameters.max_scale_down_rate,
+        "scaleDownDelay": parameters.scale_down_delay,
+        "scaleToZero": parameters.enable_scale_to_zero,
+        "gracePeriod": parameters.grace_period,
+        "podRetention": parameters.pod_retention,
+        "reachable": parameters.reachable,
     }
 
 
