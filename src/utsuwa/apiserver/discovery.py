@@ -25,6 +25,7 @@ _SUB_VERBS = {
     "log": ["get"],
     "finalize": ["update"],
     "decisions": ["get"],
+    "history": ["get"],
     "attach": ["create", "get"],
     "exec": ["create", "get"],
     "portforward": ["create", "get"],

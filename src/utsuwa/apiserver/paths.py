@@ -13,6 +13,8 @@ from utsuwa.model.kinds import (
     NAMESPACE,
     POD,
     POD_AUTOSCALER,
+    REVISION,
+    SERVICE,
     SERVICE_ACCOUNT,
     SHOWN_KINDS,
     VIEW_KINDS,
@@ -25,10 +27,14 @@ _BY_PATH: dict[tuple[str, str], Kind] = {
 }
 STREAMED = ("attach", "exec", "portforward")
 """Sub-resources of a Pod that are streams."""
+ALL = "-"
+"""In place of a name: all of them. Understood where a history is asked for."""
 _SERVED_HERE: dict[Kind, tuple[str, ...]] = {
     NAMESPACE: ("finalize",),
     POD: STREAMED,
     POD_AUTOSCALER: ("decisions",),
+    REVISION: ("history",),
+    SERVICE: ("history",),
     SERVICE_ACCOUNT: ("token",),
 }
 """Sub-resources that are no part of the stored object."""
@@ -85,5 +91,5 @@ def _resolve(api_version: str, rest: list[str]) -> Target | None:
 
 def served_subresources(kind: Kind) -> tuple[str, ...]:
     """The sub-resources of a kind; Namespaces also have `finalize`, PodAutoscalers `decisions`,
-    Pods their streams, ServiceAccounts `token`."""
+    Pods their streams, ServiceAccounts `token`, Services and Revisions of ours `history`."""
     return (*kind.subresources, *_SERVED_HERE.get(kind, ()))

@@ -130,6 +130,22 @@ class DecisionSource(Protocol):
         ...
 
 
+class HistorySource(Protocol):
+    """Who remembers what services did."""
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """Distances of points that there are, in seconds."""
+        ...
+
+    async def history(
+        self, kind: Kind, key: Key, *, step: int, since: int | None, born: int, parts: bool
+    ) -> Document:
+        """The series of a Service or Revision that was made at `born` (Unix seconds), from `since`
+        on; with `parts` those of a Service's revisions as well."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """Who calls: a name, and the groups it belongs to."""

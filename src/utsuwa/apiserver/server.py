@@ -17,6 +17,7 @@ from utsuwa.apiserver.auth import MastersOnly, forbidden
 from utsuwa.apiserver.authentication import Authentication, CertificatesOnly, impersonated
 from utsuwa.apiserver.bodies import LIMIT, YAML, document, parse, to_yaml
 from utsuwa.apiserver.calls import Call, Outcome
+from utsuwa.apiserver.histories import HISTORY, Histories, NoHistory, reading
 from utsuwa.apiserver.logs import Logs
 from utsuwa.apiserver.measured import SOURCES, Measured, NothingKnown
 from utsuwa.apiserver.negotiation import Form, discovery_type, is_acceptable, wanted
@@ -30,6 +31,7 @@ from utsuwa.apiserver.ports import (
     Backend,
     Containers,
     DecisionSource,
+    HistorySource,
     LogSource,
     UsageSource,
     User,
@@ -65,7 +67,7 @@ _VERBS = {
 }  # fmt: skip
 _LONGEST_WARNING, _MOST_WARNED = 1024, 4096
 """Characters of one warning, and of all that an answer carries."""
-_READ_ONLY = frozenset({"log", "decisions", "token", *STREAMED})
+_READ_ONLY = frozenset({"log", "decisions", HISTORY, "token", *STREAMED})
 """Sub-resources that nobody changes."""
 _MADE_OF_ONE = frozenset({"token", *STREAMED})
 """Sub-resources that are created by a POST to a named object."""
@@ -93,6 +95,7 @@ class ApiServer:
         usage: UsageSource | None = None,
         decisions: DecisionSource | None = None,
         containers: Containers | None = None,
+        history: HistorySource | None = None,
     ) -> None:
         cluster, admission = Views(cluster), admission_of_views(admission)
         reads = Reads(cluster, clock)
@@ -114,6 +117,7 @@ class ApiServer:
             cluster, reads, clock,
             usage=usage or NothingKnown(), decisions=decisions or NothingKnown(),
         )  # fmt: skip
+        self._histories = Histories(cluster, history or NoHistory())
         self._streams = Streams(cluster, containers or NoContainers())
         self._tasks = TaskSet()
         self._writers: dict[str, _Answer] = {
@@ -214,7 +218,7 @@ class ApiServer:
         attributes = Attributes(
             verb, target.kind, namespace, target.name, target.subresource, request.path
         )
-        self._check_allowed(call.user, attributes)
+        self._check_allowed(call.user, reading(attributes))
         if verb == "watch":
             return await self._watches.serve(call, request)
         if target.subresource == "log":
@@ -236,6 +240,8 @@ class ApiServer:
     async def _read(self, verb: str, call: Call) -> Outcome:
         if call.target.subresource == "decisions":
             return await self._measured.decisions(call)
+        if call.target.subresource == HISTORY:
+            return await self._histories.get(call)
         reads: Reads | Measured | Shown = self._reads
         if call.target.kind in SOURCES:
             reads = self._measured

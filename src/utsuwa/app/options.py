@@ -116,6 +116,11 @@ class Layout:
         return self.root / "state.db"
 
     @property
+    def history(self) -> Path:
+        """What services did; may be deleted at any time."""
+        return self.root / "history.db"
+
+    @property
     def pki(self) -> Path:
         """CA and certificates."""
         return self.root / "pki"

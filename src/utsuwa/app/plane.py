@@ -1,7 +1,7 @@
 """The control plane, wired: what is built from what, started and ended in which order."""
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from utsuwa import __version__
@@ -10,11 +10,13 @@ from utsuwa.app import gke
 from utsuwa.app.admission import admission
 from utsuwa.app.bootstrap import Addresses, bootstrap
 from utsuwa.app.containers import Containers
+from utsuwa.app.history import Fleet, HistoryFile, Recorder, Sinks, Told
 from utsuwa.app.identity import Identity, PodTokens, rights, watch
 from utsuwa.app.mirrors import Mirrors, is_mirror
 from utsuwa.app.options import ControlOptions, Layout
 from utsuwa.cluster.embedded import Embedded
 from utsuwa.cluster.informer import Informers
+from utsuwa.cluster.port import Key
 from utsuwa.controllers import (
     aggregation,
     certificate,
@@ -42,6 +44,7 @@ from utsuwa.kit.ids import Ids
 from utsuwa.kit.log import get_logger
 from utsuwa.kit.tasks import OnDeath, TaskSet
 from utsuwa.model.kinds import CONFIG_MAP, KINDS
+from utsuwa.model.usage import PodUse
 from utsuwa.node import AdoptionReport, NodeAgent, ProcessRuntime, default_node_name
 from utsuwa.node.images import ImageStore
 from utsuwa.store import Store
@@ -78,10 +81,15 @@ class ControlPlane:
         self._images = ImageStore(self._layout.images)
         self._scaler = Scaler(self._context)
         self._horizontal = HorizontalHistory()
+        self._history_file = HistoryFile(self._layout.history)
+        self._fleet = Fleet(self._context.informers, self._measured, clock)
+        self._recorder = Recorder(
+            self._history_file, self._fleet, clock, panicking=self._is_panicking
+        )
         self._dataplane = DataPlane(
             self._context,
             socket=self._layout.link,
-            sink=self._scaler,
+            sink=Sinks(self._scaler, self._recorder),
             address=self._addresses.gateway_ip,
         )
         self._runtime = ProcessRuntime(
@@ -127,6 +135,7 @@ class ControlPlane:
             usage=self._node,
             decisions=Decisions(self._scaler, self._horizontal),
             containers=Containers(self._node.access),
+            history=Told(self._recorder, self._fleet),
         )
         self._gke = gke.build(
             cluster,
@@ -171,6 +180,9 @@ class ControlPlane:
                 controller.patience = PATIENCE
             controller.start(self._tasks)
         self._tasks.spawn(self._mirrors.run(), name="mirrors")
+        self._history_file.start()
+        self._tasks.spawn(self._recorder.run(), name="history")
+        self._tasks.spawn(self._fleet.measure_forever(), name="history of use")
         return _notes(report)
 
     async def serving(self) -> None:
@@ -185,6 +197,8 @@ class ControlPlane:
         if not keep_pods:
             await self._node.stop()
         await self._tasks.close()
+        self._recorder.seal()
+        await self._history_file.close()
         await self._dataplane.link.close()
         self._runtime.close()
         await self._store.close()
@@ -215,6 +229,13 @@ class ControlPlane:
         service's certificate good for the API server's name."""
         directory = self._layout.pki / "services"
         return Authority.open(directory, self._context.clock, name="utsuwa-services-ca")
+
+    async def _measured(self, uids: Sequence[str]) -> Mapping[str, PodUse]:
+        return await self._node.measured(uids)
+
+    def _is_panicking(self, revision: Key) -> bool:
+        entry = self._scaler.current(revision)
+        return entry is not None and entry.decision is not None and entry.decision.panicking
 
     @property
     def _url_port(self) -> int:

@@ -14,7 +14,7 @@ from utsuwa.apiserver.authentication import Authentication
 from utsuwa.apiserver.authorization import Rbac
 from utsuwa.apiserver.issued_tokens import IssuedTokens
 from utsuwa.apiserver.pki import Authority, write_kubeconfig
-from utsuwa.apiserver.ports import Admission, Containers, Review
+from utsuwa.apiserver.ports import Admission, Containers, HistorySource, Review
 from utsuwa.apiserver.server import ApiServer
 from utsuwa.apiserver.service_tokens import ServiceTokens
 from utsuwa.cluster.embedded import Embedded
@@ -118,6 +118,7 @@ async def serving(
     address: tuple[str, int] = ("127.0.0.1", 0),
     containers: Containers | None = None,
     anonymous: bool = False,
+    history: HistorySource | None = None,
 ) -> AsyncIterator[Serving]:
     """Serve a cluster in memory on `address`; certificates and kubeconfig go to `directory`."""
     used = clock or SystemClock()
@@ -155,6 +156,7 @@ async def serving(
             usage=told,
             decisions=told,
             containers=containers,
+            history=history,
         )
         informers.start(tasks)
         await informers.synced()

@@ -1,0 +1,39 @@
+"""Series of figures over time: points, blocks of them, their rollup, and how they are packed.
+
+Pure: time is an argument, and nothing here knows of files or of the network. A :class:`Track` takes
+one point a second and makes a point a minute of them; a :class:`Block` is what is written at once;
+:func:`fold` makes one series of blocks that may overlap.
+"""
+
+from utsuwa.series.block import Block, fold, pack, unpack
+from utsuwa.series.point import (
+    COLUMNS,
+    MEMORY_UNIT,
+    NOTHING,
+    TENTHS,
+    Mark,
+    Point,
+    merged,
+    shown,
+    together,
+)
+from utsuwa.series.track import MINUTE, SECOND, Track
+
+__all__ = [
+    "COLUMNS",
+    "MEMORY_UNIT",
+    "MINUTE",
+    "NOTHING",
+    "SECOND",
+    "TENTHS",
+    "Block",
+    "Mark",
+    "Point",
+    "Track",
+    "fold",
+    "merged",
+    "pack",
+    "shown",
+    "together",
+    "unpack",
+]
