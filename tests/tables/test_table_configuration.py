@@ -4,9 +4,10 @@ import pytest
 
 from utsuwa.cluster.errors import ConflictError, ForbiddenError
 from utsuwa.controllers.configuration import ConfigurationReconciler
-from utsuwa.controllers.framework import TerminalError
+from utsuwa.controllers.framework import BlockedError
 from utsuwa.kit.documents import Document, copy
 from utsuwa.model.kinds import CONFIGURATION, REVISION
+from utsuwa.testing.resilience import survive
 from utsuwa.testing.serving_objects import (
     a_service,
     crashes,
@@ -145,11 +146,11 @@ ROWS = [
         writes=[],
     ),
     Row(
-        "a name that another object holds is told and not tried again",
+        "a name that another object holds is told, and tried again later",
         taken_by_another,
         writes=[FAILED],
         events=["Warning InternalError"],
-        raises=TerminalError,
+        raises=BlockedError,
     ),
     Row(
         "going back to a named Revision with the same spec is a rollback",
@@ -162,7 +163,7 @@ ROWS = [
         name_with_another_spec,
         writes=[FAILED],
         events=["Warning InternalError"],
-        raises=TerminalError,
+        raises=BlockedError,
     ),
     Row(
         "a Revision that the cluster refuses is told on the Configuration",
@@ -185,6 +186,11 @@ ROWS = [
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.rule)
 async def test_configuration_rows(row: Row) -> None:
     await check(row, lambda context, stage: ConfigurationReconciler(context))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.rule)
+async def test_configuration_survives_each_failure_of_each_write(row: Row) -> None:
+    await survive(row, lambda context, stage: ConfigurationReconciler(context))
 
 
 async def test_latest_ready_names_follow_the_rows() -> None:

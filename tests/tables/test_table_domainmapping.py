@@ -16,6 +16,7 @@ from utsuwa.model.kinds import (
     INGRESS,
     SERVICE,
 )
+from utsuwa.testing.resilience import survive
 from utsuwa.testing.tables import Failure, Row, Stage, check
 
 pytestmark = pytest.mark.looptime
@@ -230,6 +231,11 @@ ROWS = [
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.rule)
 async def test_domain_mapping(row: Row) -> None:
     await check(row, make)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.rule)
+async def test_domainmapping_survives_each_failure_of_each_write(row: Row) -> None:
+    await survive(row, make)
 
 
 async def test_the_ingress_goes_where_the_targets_host_goes() -> None:

@@ -8,6 +8,7 @@ from utsuwa.controllers.labeler.controller import FINALIZER, Labeler
 from utsuwa.controllers.tracker import Tracker
 from utsuwa.kit.documents import Document, copy
 from utsuwa.model.kinds import ROUTE
+from utsuwa.testing.resilience import survive
 from utsuwa.testing.serving_objects import (
     a_service,
     put_configuration,
@@ -128,3 +129,8 @@ ROWS = [
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.rule)
 async def test_labeler_rows(row: Row) -> None:
     await check(row, make)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.rule)
+async def test_labeler_survives_each_failure_of_each_write(row: Row) -> None:
+    await survive(row, make)

@@ -16,6 +16,7 @@ from utsuwa.model.children.revision import deployment_of, pod_autoscaler_of
 from utsuwa.model.kinds import DEPLOYMENT, POD, REVISION
 from utsuwa.model.lifecycle import podautoscaler as autoscaler
 from utsuwa.model.settings import Settings
+from utsuwa.testing.resilience import survive
 from utsuwa.testing.serving import FakeImages
 from utsuwa.testing.serving_objects import (
     a_service,
@@ -152,7 +153,7 @@ ROWS = [
     Row(
         "while pods come up it waits",
         shape(scaled(1, 0), autoscaler.mark_queued),
-        writes=[status(QUEUED, "Unknown", DEPLOYING, DEPLOYING)],
+        writes=[status(QUEUED, DEPLOYING, DEPLOYING, DEPLOYING)],
     ),
     Row(
         "with its initial pods ready it is ready",
@@ -222,7 +223,7 @@ ROWS = [
             autoscaler.mark_queued,
             pod=container(state={"waiting": {"reason": "ContainerCreating"}}),
         ),
-        writes=[status(QUEUED, "Unknown", DEPLOYING, DEPLOYING)],
+        writes=[status(QUEUED, DEPLOYING, DEPLOYING, DEPLOYING)],
     ),
     Row(
         "a pod that cannot be placed is told at once",
@@ -242,7 +243,7 @@ ROWS = [
         ),
         writes=[
             f"update PodAutoscaler {NAME}",
-            status(QUEUED, "Unknown", "False(Unschedulable)", "False(Unschedulable)"),
+            status(QUEUED, DEPLOYING, "False(Unschedulable)", "False(Unschedulable)"),
         ],
     ),
     Row(
@@ -266,7 +267,7 @@ ROWS = [
             f"update PodAutoscaler {NAME}",
             status(
                 QUEUED,
-                "Unknown",
+                DEPLOYING,
                 "False(ProgressDeadlineExceeded)",
                 "False(ProgressDeadlineExceeded)",
             ),
@@ -278,7 +279,7 @@ ROWS = [
         writes=[
             status(
                 "False(TimedOut)",
-                "Unknown",
+                DEPLOYING,
                 "False(ProgressDeadlineExceeded)",
                 "False(ProgressDeadlineExceeded)",
             )
@@ -296,7 +297,7 @@ ROWS = [
         old_deployment,
         writes=[
             f"update Deployment {DEPLOYMENT_NAME}",
-            status(QUEUED, "Unknown", DEPLOYING, DEPLOYING),
+            status(QUEUED, DEPLOYING, DEPLOYING, DEPLOYING),
         ],
     ),
 ]
@@ -305,6 +306,11 @@ ROWS = [
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.rule)
 async def test_revision_rows(row: Row) -> None:
     await check(_named(row), make)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.rule)
+async def test_revision_survives_each_failure_of_each_write(row: Row) -> None:
+    await survive(_named(row), make)
 
 
 async def test_the_deadlines_message_carries_the_probes_last_result() -> None:

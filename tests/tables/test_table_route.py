@@ -13,6 +13,7 @@ from utsuwa.kit.documents import Document, copy, encode
 from utsuwa.model.kinds import CONFIGURATION, CORE_SERVICE, INGRESS, ROUTE
 from utsuwa.model.lifecycle import ingress as ingress_lifecycle
 from utsuwa.routing.rollout import Course, Share, Steps, document_of
+from utsuwa.testing.resilience import survive
 from utsuwa.testing.serving_objects import (
     a_service,
     a_status,
@@ -352,6 +353,11 @@ async def test_once_the_first_percent_is_served_the_steps_are_planned() -> None:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.rule)
 async def test_route_rows(row: Row) -> None:
     await check(row, make)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.rule)
+async def test_route_survives_each_failure_of_each_write(row: Row) -> None:
+    await survive(row, make)
 
 
 async def test_the_ingress_splits_and_names_as_the_original_does() -> None:

@@ -13,6 +13,7 @@ from utsuwa.model.children.revision import deployment_of
 from utsuwa.model.children.serverlessservice import Backend
 from utsuwa.model.kinds import CORE_SERVICE, POD, SERVERLESS_SERVICE
 from utsuwa.model.settings import Settings
+from utsuwa.testing.resilience import survive
 from utsuwa.testing.serving_objects import a_service, put_configuration, put_revision
 from utsuwa.testing.tables import Row, Stage, check
 
@@ -140,6 +141,11 @@ ROWS = [
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.rule)
 async def test_serverlessservice_rows(row: Row) -> None:
     await check(row, make)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.rule)
+async def test_serverlessservice_survives_each_failure_of_each_write(row: Row) -> None:
+    await survive(row, make)
 
 
 async def test_endpoints_and_slices_name_the_pods() -> None:

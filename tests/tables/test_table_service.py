@@ -10,6 +10,7 @@ from utsuwa.controllers.service import ServiceReconciler
 from utsuwa.kit.documents import copy
 from utsuwa.model.children.service import configuration_of
 from utsuwa.model.kinds import ROUTE, SERVICE
+from utsuwa.testing.resilience import survive
 from utsuwa.testing.serving_objects import (
     LATEST,
     a_service,
@@ -189,6 +190,11 @@ ROWS = [
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.rule)
 async def test_service_rows(row: Row) -> None:
     await check(row, lambda context, stage: ServiceReconciler(context))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.rule)
+async def test_service_survives_each_failure_of_each_write(row: Row) -> None:
+    await survive(row, lambda context, stage: ServiceReconciler(context))
 
 
 async def test_the_children_of_a_service_carry_what_the_original_gives_them() -> None:

@@ -3,9 +3,9 @@
 from utsuwa.cluster.errors import ApiError, ConflictError
 from utsuwa.cluster.informer import key_of
 from utsuwa.controllers.framework import (
+    BlockedError,
     Context,
     Controller,
-    TerminalError,
     own_key,
     owner_key,
 )
@@ -62,7 +62,7 @@ class ConfigurationReconciler(StatusReconciler):
         """The Revision of the present generation, if it is there.
 
         Raises:
-            TerminalError: its name is taken by another.
+            BlockedError: its name is taken by another.
         """
         name = revision_name_of(configuration)
         found = await find(self.context, REVISION, key_of(configuration)._replace(name=name))
@@ -84,7 +84,7 @@ class ConfigurationReconciler(StatusReconciler):
             f"{key_of(configuration)} asks for: choose another name for the template"
         )
         lifecycle.mark_revision_creation_failed(configuration["status"], message)
-        raise TerminalError(message)
+        raise BlockedError(message)
 
     async def _failed(
         self, configuration: Document, before: Document | None, revision: Document, why: str

@@ -35,6 +35,11 @@ class TerminalError(Exception):
     """Trying again would not help until the object changes; the message says why."""
 
 
+class BlockedError(Exception):
+    """What somebody else has made is in the way. Tried again after a back-off: it may go without
+    any event that leads here."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What every controller is given."""
@@ -59,6 +64,7 @@ class Reconciler(Protocol):
         Raises:
             ConflictError: something changed meanwhile; tried again at once.
             TerminalError: not tried again until the object changes.
+            BlockedError: tried again after a back-off, and no failure of ours.
             Exception: anything else is tried again after a back-off.
         """
         ...
@@ -143,6 +149,9 @@ class Controller:
         except TerminalError as error:
             self.queue.forget(key)
             self._log.debug("gave up until it changes", object=key, reason=error)
+        except BlockedError as error:
+            self.queue.add_failed(key)
+            self._log.debug("blocked, trying again", object=key, reason=error)
         except NotFoundError as error:
             self.queue.add_failed(key)
             self._log.debug("something is missing, trying again", object=key, reason=error)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from utsuwa.cluster.errors import AlreadyExistsError, ApiError, ConflictError, NotFoundError
 from utsuwa.cluster.informer import key_of
 from utsuwa.cluster.port import Key
-from utsuwa.controllers.framework import Context, Controller, TerminalError
+from utsuwa.controllers.framework import BlockedError, Context, Controller
 from utsuwa.kit.clock import rfc3339
 from utsuwa.kit.documents import Document, copy
 from utsuwa.kit.log import get_logger
@@ -28,7 +28,7 @@ STATUS_TRIES = 4
 """How often a status write is tried when the object changes under it."""
 
 
-class NotOwnedError(TerminalError):
+class NotOwnedError(BlockedError):
     """A child's name is taken by an object that somebody else controls."""
 
 

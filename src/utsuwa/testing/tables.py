@@ -72,6 +72,7 @@ class Row:
     writes: list[str] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     name: str = "hello"
+    namespace: str = "default"
     failures: tuple[Failure, ...] = ()
     raises: type[Exception] | None = None
     again: float | None = None
@@ -90,7 +91,7 @@ class Outcome:
 
 
 async def play(row: Row, make: Callable[[Context, Stage], Reconciler]) -> Outcome:
-    """Run one pass of the reconciler that `make` builds, over `default/<row.name>`."""
+    """Run one pass of the reconciler that `make` builds, over the row's key."""
     async with memory_cluster() as cluster:
         failing = FailingCluster(cluster)
         recording = RecordingCluster(failing)
@@ -98,13 +99,13 @@ async def play(row: Row, make: Callable[[Context, Stage], Reconciler]) -> Outcom
         tasks = TaskSet(on_death=lambda name, error: died.append(f"{name}: {error!r}"))
         stage = Stage(cluster, tasks)
         await row.given(stage)
-        context = await _context(recording, row, tasks)
+        context = await context_for(recording, row, tasks)
         reconciler = make(context, stage)
         for failure in row.failures:
             failing.fail(failure.verb, failure.kind, failure.error)
         again, error = None, None
         try:
-            again = await reconciler.reconcile(Key("default", row.name))
+            again = await reconciler.reconcile(Key(row.namespace, row.name))
         except Exception as raised:  # handed to the row, which says whether it was wanted
             error = raised
         await tasks.close()
@@ -133,7 +134,8 @@ async def check(row: Row, make: Callable[[Context, Stage], Reconciler]) -> Outco
     return outcome
 
 
-async def _context(cluster: Cluster, row: Row, tasks: TaskSet) -> Context:
+async def context_for(cluster: Cluster, row: Row, tasks: TaskSet) -> Context:
+    """What a reconciler is given that plays `row` over `cluster`."""
     clock = LoopClock()
     informers = Informers(cluster)
     for kind in KINDS:

@@ -72,8 +72,16 @@ def test_service_columns() -> None:
     status = {"url": "http://x", "conditions": [{"type": "RoutesReady"}, condition]}
     assert cells(SERVICE, {"status": status}) == {
         "Name": "x", "URL": "http://x", "LatestCreated": None, "LatestReady": None,
-        "Ready": "False", "Reason": "RevisionFailed",
+        "Ready": "False", "Reason": "RevisionFailed", "Message": None,
     }  # fmt: skip
+
+
+def test_why_an_object_is_not_ready_fits_on_a_line() -> None:
+    """Of an app's last words the very last: kubectl would show the first line alone."""
+    said = "Container failed with: starting\nretrying\nno database\n"
+    condition = {"type": "Ready", "status": "False", "message": said}
+    row = cells(SERVICE, {"status": {"conditions": [condition]}})
+    assert row["Message"] == "Container failed with: starting … no database"
 
 
 def test_revision_columns() -> None:

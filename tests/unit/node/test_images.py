@@ -251,6 +251,19 @@ async def test_a_missing_image_says_what_there_is_and_what_to_do(
     assert "utsuwa build DIR -t hello:2" in message
 
 
+async def test_a_bundle_that_was_taken_away_is_missing_from_then_on(
+    store: ImageStore, tmp_path: Path
+) -> None:
+    """Also for a process that has read it before."""
+    built = store.build(a_directory(tmp_path), "hello:1")
+    directory = store.bundle(built.digest).root.parent
+    directory.rename(tmp_path / "away")
+    with pytest.raises(ImageNotFoundError):
+        await store.resolve("hello:1")
+    (tmp_path / "away").rename(directory)
+    assert store.bundle(built.digest).digest == built.digest
+
+
 async def test_a_digest_that_is_not_here_is_missing_too(store: ImageStore) -> None:
     """Images are not fetched from anywhere."""
     with pytest.raises(ImageNotFoundError, match="sha256"):

@@ -48,6 +48,20 @@ def at(path: str) -> Cell:
     return lambda document, _: evaluate(document)
 
 
+def in_one_line(cell: Cell) -> Cell:
+    """`cell`, of several lines the first and the last: kubectl cuts at the first line's end, and
+    what an app said last is what matters."""
+
+    def shown(document: Document, now: float) -> Any:
+        text = cell(document, now)
+        lines = str(text).strip().splitlines() if text else []
+        if not lines:
+            return text
+        return lines[0] if len(lines) == 1 else f"{lines[0]} … {lines[-1]}"
+
+    return shown
+
+
 def name_of(document: Document, _: float) -> str:
     """The object's name."""
     return str(dig(document, "metadata", "name", default=""))

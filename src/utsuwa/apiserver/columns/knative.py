@@ -1,6 +1,6 @@
 """Columns of the Knative kinds, as its published definitions list them (`spec/resources.md` §1)."""
 
-from utsuwa.apiserver.columns.cells import NAME, Column, at
+from utsuwa.apiserver.columns.cells import NAME, Column, at, in_one_line, wide
 from utsuwa.model.kinds import (
     CERTIFICATE,
     CLOUD_DOMAIN_MAPPING,
@@ -18,6 +18,8 @@ from utsuwa.model.kinds import (
 
 _READY = Column("Ready", at(".status.conditions[?(@.type=='Ready')].status"))
 _REASON = Column("Reason", at(".status.conditions[?(@.type=='Ready')].reason"))
+_MESSAGE = wide("Message", in_one_line(at(".status.conditions[?(@.type=='Ready')].message")))
+"""Why it is not ready, in words: our own addition, out of the way of whoever reads columns."""
 _URL = Column("URL", at(".status.url"))
 _CREATED = Column("LatestCreated", at(".status.latestCreatedRevisionName"))
 _LATEST_READY = Column("LatestReady", at(".status.latestReadyRevisionName"))
@@ -29,9 +31,9 @@ def _number(name: str, path: str) -> Column:
 
 
 KNATIVE: dict[Kind, tuple[Column, ...]] = {
-    SERVICE: (NAME, _URL, _CREATED, _LATEST_READY, _READY, _REASON),
-    CONFIGURATION: (NAME, _CREATED, _LATEST_READY, _READY, _REASON),
-    ROUTE: (NAME, _URL, _READY, _REASON),
+    SERVICE: (NAME, _URL, _CREATED, _LATEST_READY, _READY, _REASON, _MESSAGE),
+    CONFIGURATION: (NAME, _CREATED, _LATEST_READY, _READY, _REASON, _MESSAGE),
+    ROUTE: (NAME, _URL, _READY, _REASON, _MESSAGE),
     REVISION: (
         NAME,
         Column("Config Name", at(_LABEL.format("configuration"))),
@@ -40,8 +42,9 @@ KNATIVE: dict[Kind, tuple[Column, ...]] = {
         _REASON,
         _number("Actual Replicas", ".status.actualReplicas"),
         _number("Desired Replicas", ".status.desiredReplicas"),
+        _MESSAGE,
     ),
-    DOMAIN_MAPPING: (NAME, _URL, _READY, _REASON),
+    DOMAIN_MAPPING: (NAME, _URL, _READY, _REASON, _MESSAGE),
     CLOUD_DOMAIN_MAPPING: (NAME, Column("Route", at(".spec.routeName")), _URL, _READY, _REASON),
     POD_AUTOSCALER: (
         NAME,
@@ -49,8 +52,9 @@ KNATIVE: dict[Kind, tuple[Column, ...]] = {
         _number("ActualScale", ".status.actualScale"),
         _READY,
         _REASON,
+        _MESSAGE,
     ),
-    METRIC: (NAME, _READY, _REASON),
+    METRIC: (NAME, _READY, _REASON, _MESSAGE),
     SERVERLESS_SERVICE: (
         NAME,
         Column("Mode", at(".spec.mode")),
@@ -59,7 +63,8 @@ KNATIVE: dict[Kind, tuple[Column, ...]] = {
         Column("PrivateServiceName", at(".status.privateServiceName")),
         _READY,
         _REASON,
+        _MESSAGE,
     ),
-    INGRESS: (NAME, _READY, _REASON),
-    CERTIFICATE: (NAME, _READY, _REASON),
+    INGRESS: (NAME, _READY, _REASON, _MESSAGE),
+    CERTIFICATE: (NAME, _READY, _REASON, _MESSAGE),
 }

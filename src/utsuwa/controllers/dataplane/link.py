@@ -125,8 +125,13 @@ class LinkServer:
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(lambda: _Gateway(self), str(self._path))
+        self._server = await loop.create_unix_server(self.connection, str(self._path))
         self._path.chmod(0o600)
+
+    def connection(self) -> asyncio.Protocol:
+        """The protocol of one more connection: for the listening socket, and for tests that have
+        another kind of wire."""
+        return _Gateway(self)
 
     async def close(self) -> None:
         """Stop listening and hang up; gateways serve on with what they have."""

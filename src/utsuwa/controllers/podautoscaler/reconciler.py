@@ -36,7 +36,7 @@ from utsuwa.kit.clock import parse_rfc3339
 from utsuwa.kit.documents import Document, dig
 from utsuwa.kit.log import get_logger
 from utsuwa.model import names
-from utsuwa.model.conditions import condition
+from utsuwa.model.conditions import condition, is_failed
 from utsuwa.model.kinds import DEPLOYMENT, POD_AUTOSCALER, SERVERLESS_SERVICE
 from utsuwa.model.lifecycle import podautoscaler as lifecycle
 from utsuwa.model.lifecycle import serverlessservice
@@ -65,8 +65,10 @@ class PodAutoscalerReconciler(StatusReconciler):
         sks = await find(self.context, SERVERLESS_SERVICE, key)
         private = dig(sks, "status", "privateServiceName", default="")
         if sks is None or not private:
-            await self._ensure_sks(document, sks, Mode.PROXY, MIN_ACTIVATORS)
+            sks = await self._ensure_sks(document, sks, Mode.PROXY, MIN_ACTIVATORS)
             lifecycle.mark_sks_not_ready(status, NO_PRIVATE_SERVICE)
+            if is_failed(sks):
+                lifecycle.propagate_sks(status, sks)
             _conclude(status, parameters, UNKNOWN_SCALE, NO_PODS)
             return None
         status["metricsServiceName"] = private

@@ -9,7 +9,7 @@ fine again merely because its failing pods were taken away.
 from collections.abc import Iterable
 
 from utsuwa.kit.documents import Document, dig
-from utsuwa.model.conditions import FALSE, condition, status_of
+from utsuwa.model.conditions import FALSE, UNKNOWN, condition, status_of
 from utsuwa.model.lifecycle import revision as lifecycle
 from utsuwa.model.meta import is_deleting, name_of
 
@@ -36,6 +36,8 @@ def observe(
 ) -> None:
     """Derive ResourcesAvailable and ContainerHealthy from a Deployment that exists."""
     wanted = dig(deployment, "spec", "replicas", default=0)
+    if status_of(status, lifecycle.CONTAINER_HEALTHY) == UNKNOWN:
+        lifecycle.mark_container_deploying(status)
     if wanted or status_of(status, lifecycle.RESOURCES_AVAILABLE) != FALSE:
         lifecycle.propagate_deployment(status, deployment)
     if wanted and not dig(deployment, "status", "availableReplicas", default=0):

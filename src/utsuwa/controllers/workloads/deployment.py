@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from utsuwa.cluster.errors import AlreadyExistsError, NotFoundError
 from utsuwa.cluster.informer import Informer, key_of
 from utsuwa.cluster.port import Key
-from utsuwa.controllers.framework import Context, Controller, TerminalError, ToKeys, owner_key
+from utsuwa.controllers.framework import BlockedError, Context, Controller, ToKeys, owner_key
 from utsuwa.controllers.workloads.deployment_status import Observed, status_of
 from utsuwa.controllers.workloads.replicas import (
     count,
@@ -93,7 +93,7 @@ class DeploymentReconciler:
         except AlreadyExistsError:
             found = await self._cluster.get(REPLICA_SET, key_of(wanted))
             if not is_controlled_by(found, deployment):
-                raise TerminalError(
+                raise BlockedError(
                     f"replicaset {key_of(wanted)} exists and is not controlled by deployment "
                     f"{key_of(deployment)}: rename or remove it"
                 ) from None

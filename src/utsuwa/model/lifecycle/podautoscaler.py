@@ -70,6 +70,11 @@ def mark_sks_not_ready(status: Document, message: str) -> None:
     CONDITIONS.mark_unknown(status, SKS_READY, "NotReady", message)
 
 
+def mark_sks_failed(status: Document, reason: str, message: str) -> None:
+    """The ServerlessService will have no endpoints unless somebody does something."""
+    CONDITIONS.mark_false(status, SKS_READY, reason, message)
+
+
 def propagate_sks(status: Document, sks: Document) -> None:
     """Take over the service names and readiness of the ServerlessService."""
     source: dict[str, Any] = sks.get("status") or {}
@@ -77,6 +82,8 @@ def propagate_sks(status: Document, sks: Document) -> None:
     ready = condition(source, READY)
     if ready is not None and ready["status"] == TRUE:
         mark_sks_ready(status)
+    elif ready is not None and ready["status"] == FALSE:
+        mark_sks_failed(status, ready.get("reason") or "", ready.get("message") or "")
     else:
         said = (ready or {}).get("message") or "The ServerlessService is not ready yet."
         mark_sks_not_ready(status, said)

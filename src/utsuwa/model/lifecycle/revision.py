@@ -46,8 +46,13 @@ def mark_container_missing(status: Document, image: str, message: str) -> None:
 
 def mark_deploying(status: Document) -> None:
     """The Deployment was just created."""
-    for type_ in (RESOURCES_AVAILABLE, CONTAINER_HEALTHY):
-        CONDITIONS.mark_unknown(status, type_, DEPLOYING)
+    CONDITIONS.mark_unknown(status, RESOURCES_AVAILABLE, DEPLOYING)
+    mark_container_deploying(status)
+
+
+def mark_container_deploying(status: Document) -> None:
+    """No container has been seen at work yet."""
+    CONDITIONS.mark_unknown(status, CONTAINER_HEALTHY, DEPLOYING)
 
 
 def mark_not_owned(status: Document, kind: str, name: str) -> None:
@@ -151,7 +156,11 @@ def propagate_autoscaler(status: Document, autoscaler: Document) -> None:
         CONDITIONS.mark_true(status, CONTAINER_HEALTHY)
     if status_of(status, RESOURCES_AVAILABLE) == TRUE and not (serving and initialised):
         CONDITIONS.mark_unknown(status, RESOURCES_AVAILABLE, DEPLOYING)
-    if ready["status"] == FALSE and serving and not initialised and not down:
+    unreachable = condition(source, podautoscaler.SKS_READY) or {}
+    if unreachable.get("status") == FALSE and not initialised and not down:
+        reason, message = unreachable.get("reason") or "", unreachable.get("message") or ""
+        mark_resources_unavailable(status, reason, message)
+    elif ready["status"] == FALSE and serving and not initialised and not down:
         mark_resources_unavailable(
             status, PROGRESS_DEADLINE_EXCEEDED, "The initial number of pods was never ready."
         )

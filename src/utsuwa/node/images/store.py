@@ -176,6 +176,9 @@ class ImageStore:
 
     def _read(self, name: str) -> Bundle | None:
         known = self._loaded.get(name)
+        if known is not None and not self._directory(name).exists():
+            known = None  # taken away since
+            del self._loaded[name]
         if known is None:
             try:
                 known = read_bundle(self._directory(name))
