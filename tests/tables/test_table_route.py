@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from utsuwa.cluster.errors import ForbiddenError
+from utsuwa.cluster.port import Key
 from utsuwa.controllers.framework import Context, TerminalError
 from utsuwa.controllers.passes import NotOwnedError
 from utsuwa.controllers.route.controller import RouteReconciler
@@ -127,6 +128,21 @@ def _owned(document: Document, route: Document) -> Document:
     return document
 
 
+async def relabelled(stage: Stage) -> None:
+    """Served at an address, with all there is to it; then its Route gets a label."""
+    served = next(row for row in ROWS if row.rule.startswith("a gateway known by address"))
+    outcome = await check(served, make)
+    await served.given(stage)
+    route = await stage.get(ROUTE, "hello")
+    aimed = _owned(outcome.objects["update Service hello"], route)
+    for member in ("uid", "resourceVersion"):
+        aimed["metadata"].pop(member)
+    await stage.cluster.update(aimed)
+    await stage.put(_owned(outcome.objects["create Endpoints hello"], route))
+    patch = {"metadata": {"labels": {"team": "red"}}}
+    await stage.cluster.merge(ROUTE, Key("default", "hello"), patch)
+
+
 def acknowledged(status: Document) -> None:
     ingress_lifecycle.mark_network_configured(status)
     balancer = {"domainInternal": "gateway.example"}
@@ -199,6 +215,17 @@ ROWS = [
         writes=[
             "update Service hello",
             "create Endpoints hello",
+            told("True", TLS_OFF, "True", "True"),
+        ],
+        settings=DOMAIN,
+    ),
+    Row(
+        "a label of the Route goes to all that it owns",
+        relabelled,
+        writes=[
+            "update Ingress hello",
+            "update Service hello",
+            "update Endpoints hello",
             told("True", TLS_OFF, "True", "True"),
         ],
         settings=DOMAIN,

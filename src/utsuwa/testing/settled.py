@@ -66,6 +66,7 @@ async def picture(world: World) -> Picture:
                 pods[labels_of(one).get(labels.REVISION, "")] += 1
             else:
                 shown[_PORT.sub("PORT", f"{kind} {key_of(one)}")] = _plain(one, uids)
+    _forget_former_labels(shown)
     shown["pods"] = dict(pods)
     shown["gateway"] = _table(world.gateway, uids)
     return shown
@@ -171,6 +172,19 @@ def _plain(document: Document, uids: dict[str, str]) -> Document:
         text = text.replace(uid, name)
     plain: Document = json.loads(_PORT.sub("0", text))
     return plain
+
+
+def _forget_former_labels(shown: Picture) -> None:
+    """What a Route once put on its placeholder Services stays there, like what users put there
+    (`spec/reconcilers.md` §5.5): it is history."""
+    for name, one in shown.items():
+        owner = dig(one, "metadata", "ownerReferences", 0, "name", default="")
+        route = shown.get(f"{ROUTE} {one['metadata'].get('namespace')}/{owner}")
+        if name.startswith(f"{CORE_SERVICE} ") and route is not None:
+            for member in ("labels", "annotations"):
+                ours = {*(route["metadata"].get(member) or {}), labels.ROUTE}
+                found = one["metadata"].get(member) or {}
+                one["metadata"][member] = {key: found[key] for key in found if key in ours}
 
 
 def _stripped(value: object) -> object:

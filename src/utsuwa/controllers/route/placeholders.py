@@ -9,6 +9,7 @@ from utsuwa.cluster.port import Key
 from utsuwa.controllers.framework import Context
 from utsuwa.controllers.passes import NotOwnedError, check_owned, create_child, find
 from utsuwa.kit.documents import Document
+from utsuwa.model.children.parts import drifted
 from utsuwa.model.kinds import CORE_SERVICE, ENDPOINTS, Kind
 from utsuwa.model.lifecycle import route as lifecycle
 from utsuwa.model.meta import name_of, namespace_of, uid_of
@@ -74,8 +75,12 @@ class Placeholders:
                 await self._delete(ENDPOINTS, key)
         elif existing is None:
             await self._context.cluster.create(wanted)
-        elif existing.get("subsets") != wanted["subsets"]:
-            await self._context.cluster.update({**existing, "subsets": wanted["subsets"]})
+        else:
+            changed = drifted(existing, wanted)
+            if changed is not None or existing.get("subsets") != wanted["subsets"]:
+                content = {**(changed or existing), "subsets": wanted["subsets"]}
+                content.pop("spec", None)
+                await self._context.cluster.update(content)
 
     async def _delete_orphans(self, route: Document, active: Collection[str]) -> None:
         for service in self._context.informers.of(CORE_SERVICE).owned_by(uid_of(route)):
