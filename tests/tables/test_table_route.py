@@ -11,7 +11,7 @@ from utsuwa.controllers.passes import NotOwnedError
 from utsuwa.controllers.route.controller import RouteReconciler
 from utsuwa.controllers.tracker import Tracker
 from utsuwa.kit.documents import Document, copy, encode
-from utsuwa.model.kinds import CONFIGURATION, CORE_SERVICE, INGRESS, ROUTE
+from utsuwa.model.kinds import CONFIGURATION, CORE_SERVICE, INGRESS, REVISION, ROUTE
 from utsuwa.model.lifecycle import ingress as ingress_lifecycle
 from utsuwa.routing.rollout import Course, Share, Steps, document_of
 from utsuwa.testing.resilience import survive
@@ -331,6 +331,10 @@ def rolled_out_to(*shares: tuple[str, int], start: int = 0) -> Callable[[Stage],
 
     async def given(stage: Stage) -> None:
         await after_one_pass(acknowledged)(stage)
+        configuration = await stage.get(CONFIGURATION, "hello")
+        for name, _ in shares:
+            if name != "hello-00001":
+                await put_revision(stage, configuration, works, name=name)
         ingress = copy(await stage.get(INGRESS, "hello"))
         course = Course("hello", "", 100, tuple(Share(*share) for share in shares), Steps(start))
         state = encode(document_of((course,))).decode()
@@ -350,6 +354,7 @@ async def test_a_new_revision_gets_one_percent_first() -> None:
             "update Service hello",
             told("True", TLS_OFF, IN_PROGRESS, IN_PROGRESS),
         ],
+        events=["Normal RolloutStarted", "Normal RolloutStarted"],
         settings=SLOWLY,
     )
     outcome = await check(row, make)
@@ -375,6 +380,66 @@ async def test_once_the_first_percent_is_served_the_steps_are_planned() -> None:
         settings=SLOWLY,
     )
     await check(row, make)
+
+
+TAKEN_BACK = "False(RolloutTakenBack)"
+MARK: Document = {"metadata": {"annotations": {"utsuwa.dev/rollout-taken-back": "too slow"}}}
+
+
+def marked(
+    *shares: tuple[str, int], name: str = "hello-00001", gone: str = ""
+) -> Callable[[Stage], Awaitable[None]]:
+    """A rollout that stands at `shares`, and the Revision `name` was taken back."""
+
+    async def given(stage: Stage) -> None:
+        await rolled_out_to(*shares, start=1)(stage)
+        await stage.cluster.merge(REVISION, Key("default", name), MARK)
+        if gone:
+            await stage.cluster.delete(REVISION, Key("default", gone))
+
+    return given
+
+
+async def splits_after(row: Row) -> list[tuple[str, int]]:
+    outcome = await check(row, make)
+    rule = outcome.objects["update Ingress hello"]["spec"]["rules"][1]
+    shares = [(s["serviceName"], s["percent"]) for s in rule["http"]["paths"][0]["splits"]]
+    status = outcome.objects["status Route hello"]["status"]
+    assert [(t["revisionName"], t["percent"]) for t in status["traffic"]] == shares
+    return shares
+
+
+@pytest.mark.parametrize("settings", [SLOWLY, DOMAIN])
+async def test_a_revision_that_was_taken_back_gets_nothing(
+    settings: dict[str, dict[str, str]],
+) -> None:
+    """Whatever the duration is by now; the Route says why, and what to do."""
+    row = Row(
+        "taken back",
+        marked(("hello-00000", 70), ("hello-00001", 30)),
+        writes=[
+            "update Ingress hello",
+            "update Service hello",
+            told("True", TLS_OFF, TAKEN_BACK, TAKEN_BACK),
+        ],
+        settings=settings,
+    )
+    assert await splits_after(row) == [("hello-00000", 100)]
+
+
+async def test_a_revision_that_was_taken_back_serves_where_there_is_no_other() -> None:
+    """The one before was deleted."""
+    row = Row(
+        "nowhere to go back to",
+        marked(("hello-00000", 70), ("hello-00001", 30), gone="hello-00000"),
+        writes=[
+            "update Ingress hello",
+            "update Service hello",
+            told("True", TLS_OFF, "True", "True"),
+        ],
+        settings=SLOWLY,
+    )
+    assert await splits_after(row) == [("hello-00001", 100)]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.rule)

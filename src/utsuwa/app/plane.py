@@ -47,6 +47,7 @@ from utsuwa.model.kinds import CONFIG_MAP, KINDS
 from utsuwa.model.usage import PodUse
 from utsuwa.node import AdoptionReport, NodeAgent, ProcessRuntime, default_node_name
 from utsuwa.node.images import ImageStore
+from utsuwa.routing.guard import Figures
 from utsuwa.store import Store
 
 _log = get_logger(__name__)
@@ -81,6 +82,7 @@ class ControlPlane:
         self._images = ImageStore(self._layout.images)
         self._scaler = Scaler(self._context)
         self._horizontal = HorizontalHistory()
+        self._figures = Figures()
         self._history_file = HistoryFile(self._layout.history)
         self._fleet = Fleet(self._context.informers, self._measured, clock)
         self._recorder = Recorder(
@@ -89,7 +91,7 @@ class ControlPlane:
         self._dataplane = DataPlane(
             self._context,
             socket=self._layout.link,
-            sink=Sinks(self._scaler, self._recorder),
+            sink=Sinks(self._scaler, self._recorder, self._figures),
             address=self._addresses.gateway_ip,
         )
         self._runtime = ProcessRuntime(
@@ -211,7 +213,12 @@ class ControlPlane:
             service.build(context),
             configuration.build(context),
             revision.build(context, self._images),
-            route.build(context, port=self._url_port, https_port=self._options.https_port),
+            route.build(
+                context,
+                port=self._url_port,
+                https_port=self._options.https_port,
+                figures=self._figures,
+            ),
             domainmapping.build(context, port=self._url_port, https_port=self._options.https_port),
             certificate.build(context, self._issuer()),
             labeler.build(context),

@@ -63,6 +63,13 @@ HPA = "hpa.autoscaling.knative.dev"
 FULL_DUPLEX = "features.knative.dev/http-full-duplex"
 POD_INFO = "features.knative.dev/queueproxy-podinfo"
 
+# --- of our own: a rollout that guards itself -----------------------------------------------------
+ROLLOUT_MAX_ERROR_RATE = "utsuwa.dev/rollout-max-error-rate"
+ROLLOUT_MAX_P95 = "utsuwa.dev/rollout-max-p95"
+ROLLOUT_WINDOW = "utsuwa.dev/rollout-window"
+ROLLOUT_MIN_REQUESTS = "utsuwa.dev/rollout-min-requests"
+ROLLOUT_TAKEN_BACK = "utsuwa.dev/rollout-taken-back"
+
 # --- others -------------------------------------------------------------------------------------
 EXCLUDE_WEBHOOKS = "webhooks.knative.dev/exclude"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"

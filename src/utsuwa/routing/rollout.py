@@ -8,7 +8,7 @@ at once, 6 % at 6 s, 11 % at 9 s, … 96 % at 60 s and 100 % at 63 s.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from utsuwa.kit.documents import Document, decode, dig
@@ -47,6 +47,11 @@ class Course:
     steps: Steps = Steps()
 
     @property
+    def place(self) -> tuple[str, str]:
+        """Which of a Route's rollouts this is."""
+        return self.tag, self.configuration
+
+    @property
     def done(self) -> bool:
         """All traffic is where it belongs."""
         return len(self.shares) < 2
@@ -55,7 +60,13 @@ class Course:
     def valid(self) -> bool:
         """Whether this can be a state of ours, or has somebody edited it."""
         total = sum(share.percent for share in self.shares)
-        return total == self.percent <= 100 and 0 <= self.steps.size <= self.percent
+        positive = all(share.percent >= 0 for share in self.shares)
+        return total == self.percent <= 100 and positive and 0 <= self.steps.size <= self.percent
+
+    @property
+    def newest(self) -> str:
+        """The Revision that traffic moves to."""
+        return self.shares[-1].revision if self.shares else ""
 
 
 Rollout = tuple[Course, ...]
@@ -73,6 +84,10 @@ def goal_of(traffic: Traffic) -> Rollout:
     )
 
 
+def _no_bounds(_revision: str) -> int:
+    return 100
+
+
 def is_done(rollout: Rollout) -> bool:
     """Whether nothing moves."""
     return all(course.done for course in rollout)
@@ -88,20 +103,35 @@ def begun(rollout: Rollout, now: int, seconds: float) -> Rollout:
     )
 
 
-def advanced(goal: Rollout, before: Rollout, now: int) -> tuple[Rollout, int]:
+def advanced(
+    goal: Rollout,
+    before: Rollout,
+    now: int,
+    *,
+    refused: Collection[str] = (),
+    room: Callable[[str], int] = _no_bounds,
+) -> tuple[Rollout, int]:
     """From `before` towards `goal`: where traffic is to be now, and when to look again (0: no
-    need)."""
-    known = {(course.tag, course.configuration): course for course in before}
+    need).
+
+    `refused` are Revisions that were taken back: what they have goes to the one before, and they
+    get no more. `room` says how many percent a Revision has the pods for: no step goes beyond.
+    """
+    known = {course.place: _purged(course, refused) for course in before}
     after = tuple(
-        _moved(course, known.get((course.tag, course.configuration)), now) for course in goal
+        _moved(
+            _instead(course, known.get(course.place), refused), known.get(course.place), now, room
+        )
+        for course in goal
     )
     due = [course.steps.next for course in after if course.steps.next]
     return after, min(due, default=0)
 
 
 def applied(traffic: Traffic, rollout: Rollout) -> Traffic:
-    """`traffic` as it is split while `rollout` is under way."""
-    moving = {(c.tag, c.configuration): c for c in rollout if not c.done}
+    """`traffic` as it is split while `rollout` is under way, or was taken back."""
+    there = {course.place: course.shares for course in goal_of(traffic)}
+    moving = {course.place: course for course in rollout if course.shares != there[course.place]}
     if not moving:
         return traffic
     return replace(
@@ -142,7 +172,7 @@ def _planned(course: Course, now: int, seconds: float) -> Course:
     return replace(course, steps=steps)
 
 
-def _moved(goal: Course, before: Course | None, now: int) -> Course:
+def _moved(goal: Course, before: Course | None, now: int, room: Callable[[str], int]) -> Course:
     if before is None or goal.percent < 2 or not before.shares:
         return goal
     shares = _adjusted(before, goal.percent)
@@ -151,8 +181,31 @@ def _moved(goal: Course, before: Course | None, now: int) -> Course:
         return replace(goal, shares=_started(shares, newest), steps=Steps(start=now))
     if len(shares) < 2:
         return goal
-    course = replace(goal, shares=shares, steps=before.steps)
-    return _stepped(course, now) if course.steps.size and now >= course.steps.next else course
+    # A step larger than a target that has shrunk would make the state look like no one's.
+    steps = replace(before.steps, size=min(before.steps.size, goal.percent))
+    course = replace(goal, shares=shares, steps=steps)
+    if not course.steps.size or now < course.steps.next:
+        return course
+    return _bounded_step(course, now, room(newest) - shares[-1].percent)
+
+
+def _purged(course: Course, refused: Collection[str]) -> Course:
+    """What Revisions that were taken back have goes to the one before; the oldest stays."""
+    kept: list[Share] = []
+    for share in course.shares:
+        if kept and share.revision in refused:
+            kept[-1] = replace(kept[-1], percent=kept[-1].percent + share.percent)
+        else:
+            kept.append(share)
+    return replace(course, shares=tuple(kept))
+
+
+def _instead(goal: Course, before: Course | None, refused: Collection[str]) -> Course:
+    """Where traffic moves when the newest Revision was taken back: to the one before it, if it
+    has ever moved."""
+    if goal.newest not in refused or before is None or not before.shares:
+        return goal
+    return replace(goal, shares=(Share(before.newest, goal.percent),))
 
 
 def _adjusted(before: Course, percent: int) -> tuple[Share, ...]:
@@ -171,9 +224,23 @@ def _adjusted(before: Course, percent: int) -> tuple[Share, ...]:
 
 def _started(shares: tuple[Share, ...], newest: str) -> tuple[Share, ...]:
     """One percent for the new Revision, from the newest before it that has any."""
-    last = shares[-1]
-    kept = (*shares[:-1], replace(last, percent=last.percent - 1))
-    return (*(share for share in kept if share.percent), Share(newest, 1))
+    kept = [share for share in shares if share.percent]
+    last = kept.pop()
+    if last.percent > 1:
+        kept.append(replace(last, percent=last.percent - 1))
+    return (*kept, Share(newest, 1))
+
+
+def _bounded_step(course: Course, now: int, room: int) -> Course:
+    """A step, or as much of it as there is room for. What could not be done is due at once."""
+    size = course.steps.size
+    left = course.percent - course.shares[-1].percent
+    if room >= min(size, left):
+        return _stepped(course, now)
+    if room <= 0:
+        return course
+    part = _stepped(replace(course, steps=replace(course.steps, size=room)), now)
+    return replace(part, steps=course.steps)
 
 
 def _stepped(course: Course, now: int) -> Course:

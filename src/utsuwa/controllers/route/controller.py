@@ -14,12 +14,11 @@ from utsuwa.controllers.framework import (
 from utsuwa.controllers.passes import StatusReconciler, check_owned, create_child, find, resync
 from utsuwa.controllers.route.certificates import Certificates, Secured
 from utsuwa.controllers.route.placeholders import Placeholders
+from utsuwa.controllers.route.progress import Budget, Figures, NoBudget, Progress
 from utsuwa.controllers.tracker import Tracker
 from utsuwa.kit.documents import Document, dig
-from utsuwa.kit.units import parse_duration
 from utsuwa.model import labels
 from utsuwa.model.children.parts import drifted
-from utsuwa.model.conditions import is_ready
 from utsuwa.model.kinds import (
     CERTIFICATE,
     CONFIGURATION,
@@ -31,14 +30,13 @@ from utsuwa.model.kinds import (
 )
 from utsuwa.model.lifecycle import route as lifecycle
 from utsuwa.model.meta import (
-    annotations_of,
     generation_of,
     labels_of,
     namespace_of,
     observed_generation_of,
 )
 from utsuwa.model.settings import Settings
-from utsuwa.routing import rollout
+from utsuwa.routing import guard, rollout
 from utsuwa.routing.hosts import HTTP_PORT, HTTPS_PORT, HostError, Hosts, local_tags
 from utsuwa.routing.ingress import ingress_of
 from utsuwa.routing.traffic import DEFAULT, Cause, Target, Traffic, Trouble, resolve
@@ -59,7 +57,13 @@ class RouteReconciler(StatusReconciler):
     """Resolves a Route's traffic and has it served."""
 
     def __init__(
-        self, context: Context, tracker: Tracker, port: int, https_port: int = HTTPS_PORT
+        self,
+        context: Context,
+        tracker: Tracker,
+        port: int,
+        https_port: int = HTTPS_PORT,
+        *,
+        progress: Progress | None = None,
     ) -> None:
         super().__init__(context, ROUTE, lifecycle.CONDITIONS)
         self._tracker = tracker
@@ -67,6 +71,7 @@ class RouteReconciler(StatusReconciler):
         self._certificates = Certificates(context)
         self._port = port
         self._https_port = https_port
+        self._progress = progress or Progress(context, guard.Figures(), NoBudget())
 
     def forget(self, key: Key) -> None:
         """The Route is gone and waits for nothing any more."""
@@ -132,22 +137,22 @@ class RouteReconciler(StatusReconciler):
         services = await self._placeholders.hold(hosts, traffic.tags)
         secured = await self._certify(hosts, traffic, local)
         existing = await find(self.context, INGRESS, key_of(hosts.route))
-        course, delay = self._rollout(hosts, traffic, existing)
-        traffic = rollout.applied(traffic, course)
+        stand = await self._progress.now(hosts, traffic, existing)
+        traffic = rollout.applied(traffic, stand.course)
         ingress = await self._ingress(
-            hosts, traffic, local, course, secured=secured, existing=existing
+            hosts, traffic, local, stand.course, secured=secured, existing=existing
         )
+        await self._progress.announce(hosts, stand)
         if generation_of(ingress) != observed_generation_of(ingress):
             lifecycle.mark_ingress_not_configured(status)
         else:
             lifecycle.propagate_ingress(status, ingress)
         await self._placeholders.aim(hosts, services, ingress, local)
-        if not rollout.is_done(course):
-            lifecycle.mark_rollout_in_progress(status)
-            status["traffic"] = [
-                shown(target, hosts, local, secured.tags) for target in traffic.targets
-            ]
-        return delay
+        stand.tell(status)
+        status["traffic"] = [
+            shown(target, hosts, local, secured.tags) for target in traffic.targets
+        ]
+        return stand.again
 
     async def _certify(self, hosts: Hosts, traffic: Traffic, local: Collection[str]) -> Secured:
         """The certificates of the Route's hosts, and URLs that say so."""
@@ -162,26 +167,6 @@ class RouteReconciler(StatusReconciler):
                 shown(target, hosts, local, secured.tags) for target in traffic.targets
             ]
         return secured
-
-    def _rollout(
-        self, hosts: Hosts, traffic: Traffic, existing: Document | None
-    ) -> tuple[rollout.Rollout, float | None]:
-        """How far traffic has moved, and the seconds until it moves on."""
-        goal = rollout.goal_of(traffic)
-        seconds = rollout_seconds(hosts)
-        if existing is None or not seconds:
-            return goal, None
-        before = rollout.parse(annotations_of(existing).get(labels.ROLLOUT, ""))
-        now = int(self.context.clock.now() * rollout.SECOND)
-        serves = (
-            generation_of(existing) == observed_generation_of(existing)
-            and is_ready(existing)
-            and not lifecycle.is_ingress_ready(hosts.route["status"])
-        )
-        if serves:
-            before = rollout.begun(before, now, seconds)
-        course, due = rollout.advanced(goal, before, now)
-        return course, max(0.0, (due - now) / rollout.SECOND) if due else None
 
     async def _ingress(
         self,
@@ -202,20 +187,6 @@ class RouteReconciler(StatusReconciler):
         check_owned(existing, hosts.route)
         changed = drifted(existing, wanted)
         return existing if changed is None else await self.context.cluster.update(changed)
-
-
-def rollout_seconds(hosts: Hosts) -> float:
-    """Over how long traffic moves to a new Revision: the Route's annotation, else the operator's
-    setting; 0 is at once."""
-    found = labels.ROLLOUT_DURATION.find(annotations_of(hosts.route))
-    if found is None:
-        return float(hosts.settings.network.rollout_duration)
-    try:
-        return parse_duration(found[1])
-    except ValueError as error:
-        raise TerminalError(
-            f"Route {key_of(hosts.route)}: annotation {found[0]}: {error}"
-        ) from error
 
 
 def shown(
@@ -249,11 +220,20 @@ def mark_trouble(status: Document, trouble: Trouble, service: str) -> None:
         _ABSENT[trouble.cause](status, trouble.name)
 
 
-def build(context: Context, *, port: int = HTTP_PORT, https_port: int = HTTPS_PORT) -> Controller:
+def build(
+    context: Context,
+    *,
+    port: int = HTTP_PORT,
+    https_port: int = HTTPS_PORT,
+    figures: Figures | None = None,
+    budget: Budget | None = None,
+) -> Controller:
     """The controller of Routes; the ports are where the gateway listens for requests from
-    outside."""
+    outside, `figures` and `budget` are what rollouts are guarded by."""
     tracker = Tracker()
-    controller = Controller("route", RouteReconciler(context, tracker, port, https_port))
+    progress = Progress(context, figures or guard.Figures(), budget or NoBudget())
+    reconciler = RouteReconciler(context, tracker, port, https_port, progress=progress)
+    controller = Controller("route", reconciler)
     informers = context.informers
     controller.watch(informers.of(ROUTE), own_key)
     controller.watch(informers.of(CORE_SERVICE), owner_key(ROUTE.name))

@@ -18,6 +18,7 @@ _BOOKKEEPING = (
     labels.NO_GC,
     labels.ROUTING_STATE_MODIFIED,
     labels.ROUTES,
+    labels.ROLLOUT_TAKEN_BACK,
 )
 _REACHABLE = {labels.ROUTING_ACTIVE: "Reachable", labels.ROUTING_RESERVE: "Unreachable"}
 _DEFAULTED = (labels.AUTOSCALER_CLASS, labels.AUTOSCALER_METRIC)
@@ -161,7 +162,9 @@ def _spread(settings: Settings) -> bool:
 
 def _reachability(revision: Document, deployment: Document | None) -> str:
     """`spec/reconcilers.md` §6: a Revision whose pods do not come up is as good as unreachable,
-    so that no minimum keeps them trying for ever."""
+    so that no minimum keeps them trying for ever; so is one that traffic was taken back from."""
+    if annotations_of(revision).get(labels.ROLLOUT_TAKEN_BACK):
+        return "Unreachable"
     status = revision.get("status")
     down = FALSE in {status_of(status, "ResourcesAvailable"), status_of(status, "ContainerHealthy")}
     wanted = dig(deployment, "spec", "replicas", default=0)

@@ -2,6 +2,7 @@
 
 from utsuwa.kit.documents import Document
 from utsuwa.model.conditions import READY, TRUE, ConditionSet, condition
+from utsuwa.model.labels import ROLLOUT_TAKEN_BACK
 
 ALL_TRAFFIC_ASSIGNED = "AllTrafficAssigned"
 INGRESS_READY = "IngressReady"
@@ -90,6 +91,17 @@ def mark_rollout_in_progress(status: Document) -> None:
         INGRESS_READY,
         "RolloutInProgress",
         "Traffic is moving to the latest revision step by step.",
+    )
+
+
+def mark_rollout_taken_back(status: Document, revision: str, why: str) -> None:
+    """The rollout to `revision` went wrong, and what it had of the traffic was given back."""
+    CONDITIONS.mark_false(
+        status,
+        INGRESS_READY,
+        "RolloutTakenBack",
+        f'Traffic was taken back from Revision "{revision}": {why}. Deploy another one, or try '
+        f"again: kubectl annotate revision {revision} {ROLLOUT_TAKEN_BACK}-",
     )
 
 

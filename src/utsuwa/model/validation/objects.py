@@ -13,9 +13,9 @@ from utsuwa.model.problems import Problem, merged, under
 from utsuwa.model.settings import Settings
 from utsuwa.model.validation.differences import differences
 from utsuwa.model.validation.metadata import (
-    duration_problems,
     metadata_problems,
     owner_problems,
+    rollout_problems,
     user_problems,
 )
 from utsuwa.model.validation.names import (
@@ -67,7 +67,7 @@ def _service(check: _Check) -> list[Problem]:
     document, problems = check.document, list[Problem]()
     if not check.status_only:
         annotations = annotations_of(document)
-        rollout = duration_problems(annotations, labels.ROLLOUT_DURATION, "rollout-duration")
+        rollout = rollout_problems(annotations)
         metadata = metadata_problems(document, check.settings, scaled=False)
         problems += under("metadata", [*metadata, *under("annotations", rollout)])
         problems += _template(check)
@@ -97,12 +97,7 @@ def _route(check: _Check) -> list[Problem]:
     metadata = [
         *metadata_problems(document, check.settings, scaled=False),
         *owner_problems(document, labels.SERVICE, kinds.SERVICE.name),
-        *under(
-            "annotations",
-            duration_problems(
-                annotations_of(document), labels.ROLLOUT_DURATION, "rollout-duration"
-            ),
-        ),
+        *under("annotations", rollout_problems(annotations_of(document))),
     ]
     targets = document["spec"].get("traffic") or []
     problems = [
