@@ -27,7 +27,7 @@ class WorkQueue(Generic[K]):
         self._queued: set[K] = set()
         self._working: set[K] = set()
         self._again: set[K] = set()
-        self._timers: dict[K, asyncio.TimerHandle] = {}
+        self._timers: dict[K, tuple[float, asyncio.Handle]] = {}
         self._failures: dict[K, int] = {}
         self._wakeup: asyncio.Event = asyncio.Event()
 
@@ -60,10 +60,13 @@ class WorkQueue(Generic[K]):
         due = loop.time() + seconds
         known = self._timers.get(key)
         if known is not None:
-            if known.when() <= due:
+            appointed, timer = known
+            if appointed <= due:
                 return
-            known.cancel()
-        self._timers[key] = loop.call_at(due, self._due, key)
+            timer.cancel()
+        # When it is due we note ourselves: what uvloop returns for less than half a millisecond
+        # is no TimerHandle and has no `when`.
+        self._timers[key] = due, loop.call_at(due, self._due, key)
 
     def add_failed(self, key: K) -> float:
         """Work on `key` again after its back-off; answers the delay in seconds."""
@@ -95,7 +98,7 @@ class WorkQueue(Generic[K]):
 
     def close(self) -> None:
         """Drop every delayed key."""
-        for timer in self._timers.values():
+        for _, timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
 

@@ -1,6 +1,7 @@
 import asyncio
 
 import pytest
+import uvloop
 
 from utsuwa.kit.backoff import Backoff
 from utsuwa.kit.queue import WorkQueue
@@ -52,3 +53,18 @@ async def test_a_waiting_worker_is_woken_by_an_added_key() -> None:
     await asyncio.sleep(0)
     queue.add("a")
     assert await waiting == "a"
+
+
+def test_appointments_of_less_than_a_millisecond_hold_on_uvloop() -> None:
+    """uvloop turns them into plain handles, which do not know when they are due."""
+
+    async def twice() -> str:
+        queue: WorkQueue[str] = WorkQueue()
+        queue.add_after("a", 0.0001)
+        queue.add_after("a", 0.0)
+        queue.add_after("b", 0.0001)
+        queue.add_after("b", 0.00005)
+        return await queue.get() + await queue.get()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(twice()) == "ab"
