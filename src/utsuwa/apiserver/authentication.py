@@ -89,6 +89,8 @@ def impersonated(user: User, headers: Mapping[str, str], authorizer: Authorizer)
         ForbiddenError: it may not.
         BadRequestError: groups or more are named, but no user.
     """
+    if not any(header[:11].lower() == "impersonate" for header in headers):
+        return user
     told = _Told(headers)
     if not told.name:
         if told.groups or told.uid or told.extra:

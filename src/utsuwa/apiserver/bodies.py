@@ -6,6 +6,7 @@ are reported apart, because whether they refuse the request depends on `fieldVal
 
 import contextlib
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,8 @@ LIMIT = 3 * 1024 * 1024
 
 _YAML_TYPES = frozenset({YAML, "application/x-yaml", "text/yaml", "text/x-yaml"})
 _JSON_TYPES = frozenset({"", JSON, "application/octet-stream", "text/plain"})
+_COLON = re.compile(rb'"[ \t\r\n]*:')
+"""Every key ends so (a text may hold it, too): as many of them as members, and no key came twice."""
 _MOST_NODES = 1_000_000
 """A YAML text with aliases may stand for far more than it is long."""
 
@@ -68,7 +71,7 @@ def parse_json(data: bytes, *, duplicates: bool = False) -> Body:
         value = decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise bad_request(f"the body is not JSON: {_where(data, error)}") from error
-    if not duplicates:
+    if not duplicates or len(_COLON.findall(data)) == _members(value):
         return Body(value)
     marked = json.loads(data, object_pairs_hook=_mark)
     return Body(value, tuple(_marked_paths(marked, "")))
@@ -100,6 +103,14 @@ def document(value: Any) -> Document:
         return value
     found = "an empty body" if value is None else f"a {type(value).__name__}"
     raise bad_request(f"expected an object in the body, found {found}")
+
+
+def _members(value: Any) -> int:
+    """How many members there are in all objects of a value."""
+    if isinstance(value, dict):
+        inner = sum(_members(item) for item in value.values() if isinstance(item, (dict, list)))
+        return len(value) + inner
+    return sum(map(_members, value)) if isinstance(value, list) else 0
 
 
 class _Marked(dict[str, Any]):

@@ -55,7 +55,7 @@ class Logs:
         """End every answer that follows."""
         self._closing = True
 
-    async def serve(self, call: Call, request: web.Request) -> web.StreamResponse:
+    async def serve(self, call: Call, request: web.BaseRequest) -> web.StreamResponse:
         """Stream a container's output to `request`.
 
         Raises:

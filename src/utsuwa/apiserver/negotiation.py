@@ -8,6 +8,7 @@ nothing that there is gets 406, as Kubernetes answers for custom resources.
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 
 class Form(Enum):
@@ -45,6 +46,7 @@ PLAIN = Wanted(Form.OBJECT)
 """The object itself."""
 
 
+@lru_cache(maxsize=256)
 def wanted(accept: str) -> Wanted:
     """The first form of `accept` that can be given; plain objects where none is named.
 
@@ -67,6 +69,7 @@ def wanted(accept: str) -> Wanted:
     return PLAIN
 
 
+@lru_cache(maxsize=256)
 def is_acceptable(accept: str) -> bool:
     """Whether `accept` names anything that can be given.
 

@@ -149,6 +149,7 @@ class Authority:
         context.verify_mode = ssl.CERT_OPTIONAL
         self.renew(context, addresses)
         context.set_alpn_protocols(["http/1.1"])
+        context.num_tickets = 0  # nobody resumes a session, and each connection would keep two
         return context
 
     def renew(self, context: ssl.SSLContext, addresses: Iterable[str] = ()) -> None:

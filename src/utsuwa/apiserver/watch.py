@@ -40,20 +40,30 @@ class Start:
 
 
 class Watches:
-    """Serves watches, and ends them all when the server closes."""
+    """Serves watches, and ends them all when the server closes.
+
+    Hundreds of them stand idle, so each is no more than the task of its request: what ends a wait
+    for the next change is the wait's own timeout, which :meth:`close` moves to now.
+
+    Mutable state: `_closing`, and `_waits`, the timeouts of those that wait for a change.
+    """
 
     def __init__(self, cluster: Backend, reads: Reads, shown: Shown, clock: Clock) -> None:
         self._cluster = cluster
         self._reads = reads
         self._shown = shown
         self._clock = clock
-        self._closing = asyncio.Event()
+        self._closing = False
+        self._waits: set[asyncio.Timeout] = set()
 
     def close(self) -> None:
         """End every watch cleanly, after the line it writes."""
-        self._closing.set()
+        self._closing = True
+        for wait in self._waits:
+            if not wait.expired():
+                wait.reschedule(asyncio.get_running_loop().time())
 
-    async def serve(self, call: Call, request: web.Request) -> web.StreamResponse:
+    async def serve(self, call: Call, request: web.BaseRequest) -> web.StreamResponse:
         """Stream the changes to `request`.
 
         Raises:
@@ -67,9 +77,8 @@ class Watches:
         source = self._changes(call, start.since)
         await stream.open()
         try:
-            async with asyncio.timeout(seconds + _STALLED_SECONDS):
-                await self._initial(stream, selected, start)
-                await self._follow(stream, selected, source, deadline)
+            await self._initial(stream, selected, start, deadline)
+            await self._follow(stream, selected, source, deadline)
         except ApiError as error:
             await stream.send("ERROR", failure(error))
         except (ConnectionError, TimeoutError):
@@ -94,11 +103,15 @@ class Watches:
 
     def _changes(self, call: Call, since: int) -> AsyncIterator[WatchEvent]:
         if is_shown(call.target.kind):
-            return _nothing()
+            return _Nothing()
         return self._cluster.watch(call.target.kind, call.target.namespace, since=since)
 
-    async def _initial(self, stream: "_Stream", selected: "Selected", start: Start) -> None:
+    async def _initial(
+        self, stream: "_Stream", selected: "Selected", start: Start, deadline: float
+    ) -> None:
         for document in start.initial:
+            if self._clock.monotonic() >= deadline + _STALLED_SECONDS:
+                raise TimeoutError("the client takes what there is too slowly")
             selected.enter(document)
             await stream.send_object("ADDED", document)
         if start.closes_initial:
@@ -112,31 +125,29 @@ class Watches:
         source: AsyncIterator[WatchEvent],
         deadline: float,
     ) -> None:
-        closing: asyncio.Future[Any] = asyncio.ensure_future(self._closing.wait())
-        upcoming: asyncio.Future[Any] = _next(source)
         bookmark_at = self._clock.monotonic() + _BOOKMARK_SECONDS
+        while not self._closing:
+            now = self._clock.monotonic()
+            if now >= deadline:
+                return
+            if now >= bookmark_at:
+                await stream.maybe_bookmark()
+                bookmark_at = now + _BOOKMARK_SECONDS
+            event = await self._next(source, min(deadline, bookmark_at) - now)
+            if event is not None:
+                await self._tell(stream, selected, event)
+
+    async def _next(self, source: AsyncIterator[WatchEvent], seconds: float) -> WatchEvent | None:
+        """The next change; None when none came for so long, or the server closes."""
         try:
-            while not closing.done():
-                now = self._clock.monotonic()
-                if now >= deadline:
-                    return
-                if now >= bookmark_at:
-                    await stream.maybe_bookmark()
-                    bookmark_at = now + _BOOKMARK_SECONDS
-                wait = min(deadline, bookmark_at) - now
-                await asyncio.wait(
-                    {closing, upcoming}, timeout=wait, return_when=asyncio.FIRST_COMPLETED
-                )
-                if upcoming.done():
-                    event = upcoming.result()
-                    if event is None:
-                        return
-                    await self._tell(stream, selected, event)
-                    upcoming = _next(source)
-        finally:
-            closing.cancel()
-            upcoming.cancel()
-            await asyncio.gather(closing, upcoming, return_exceptions=True)
+            async with asyncio.timeout(seconds) as wait:
+                self._waits.add(wait)
+                try:
+                    return await anext(source)
+                finally:
+                    self._waits.discard(wait)
+        except TimeoutError:
+            return None
 
     async def _tell(self, stream: "_Stream", selected: "Selected", event: WatchEvent) -> None:
         stream.version = event.resource_version
@@ -145,18 +156,15 @@ class Watches:
             await stream.send_object(told, event.object)
 
 
-async def _nothing() -> AsyncIterator[WatchEvent]:
+class _Nothing:
     """The changes of what never changes."""
-    await asyncio.Event().wait()
-    yield WatchEvent(EventType.BOOKMARK, {}, 0)
 
+    def __aiter__(self) -> AsyncIterator[WatchEvent]:
+        return self
 
-def _next(source: AsyncIterator[WatchEvent]) -> "asyncio.Future[WatchEvent | None]":
-    return asyncio.ensure_future(_anext_or_none(source))
-
-
-async def _anext_or_none(source: AsyncIterator[WatchEvent]) -> WatchEvent | None:
-    return await anext(source, None)
+    async def __anext__(self) -> WatchEvent:
+        never: asyncio.Future[WatchEvent] = asyncio.get_running_loop().create_future()
+        return await never
 
 
 def _check_initial(call: Call) -> None:
@@ -219,7 +227,7 @@ def _key(document: Document) -> Key:
 class _Stream:
     """The answer that lines are written to."""
 
-    def __init__(self, call: Call, request: web.Request, clock: Clock) -> None:
+    def __init__(self, call: Call, request: web.BaseRequest, clock: Clock) -> None:
         self._request = request
         self._shape = call.shape
         self._clock = clock

@@ -22,7 +22,7 @@ import uvloop
 
 from utsuwa.app.options import USER_MISTAKE, ControlOptions
 from utsuwa.app.plane import ControlPlane
-from utsuwa.app.processes import die_with_parent
+from utsuwa.app.processes import die_with_parent, keep_large_blocks_apart
 from utsuwa.kit import log
 from utsuwa.kit.clock import SystemClock
 from utsuwa.kit.ids import Ids
@@ -89,6 +89,7 @@ def main() -> int:
     """Entry of the process."""
     options = ControlOptions.from_environment(os.environ["UTSUWA_CONTROL"])
     die_with_parent(os.getppid())
+    keep_large_blocks_apart()
     log.configure(options.log_level)
     try:
         # uvloop's TLS buffers are a fifth of asyncio's, and every watch has one.

@@ -7,6 +7,7 @@ window of a minute then passes in a millisecond.
 
 import asyncio
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 from utsuwa.kit.wall import WallClock
@@ -57,7 +58,12 @@ class LoopClock:
 
 def rfc3339(timestamp: float) -> str:
     """`timestamp` (Unix seconds) as Kubernetes writes times: UTC, whole seconds."""
-    return datetime.fromtimestamp(int(timestamp), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _written(int(timestamp))
+
+
+@lru_cache(maxsize=64)
+def _written(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def rfc3339_micro(timestamp: float) -> str:

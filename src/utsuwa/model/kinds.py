@@ -22,6 +22,9 @@ class Kind:
     categories: tuple[str, ...] = ()
     subresources: tuple[str, ...] = ("status",)
 
+    def __hash__(self) -> int:
+        return hash((self.plural, self.group))
+
     def __str__(self) -> str:
         return f"{self.name}.{self.group}" if self.group else self.name
 

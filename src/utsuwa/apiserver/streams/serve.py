@@ -84,7 +84,7 @@ class Streams:
         for line in self._lines:
             line.cancel()
 
-    async def serve(self, call: Call, request: web.Request) -> web.StreamResponse:
+    async def serve(self, call: Call, request: web.BaseRequest) -> web.StreamResponse:
         """Serve until both sides are through.
 
         Raises:
@@ -98,7 +98,7 @@ class Streams:
 
     # --- exec and attach --------------------------------------------------------------------------
 
-    async def _command(self, call: Call, pod: Document, request: web.Request) -> web.StreamResponse:
+    async def _command(self, call: Call, pod: Document, request: web.BaseRequest) -> web.StreamResponse:
         wish = Wish(*(call.flag(name) for name in ("stdin", "stdout", "stderr", "tty")))
         command = tuple(request.query.getall("command", []))
         if call.target.subresource == "exec" and not command:
@@ -154,7 +154,7 @@ class Streams:
 
     # --- port-forward -----------------------------------------------------------------------------
 
-    async def _forward(self, pod: Document, request: web.Request) -> web.StreamResponse:
+    async def _forward(self, pod: Document, request: web.BaseRequest) -> web.StreamResponse:
         if dig(pod, "status", "phase") != "Running":
             phase = dig(pod, "status", "phase", default="Pending")
             raise bad_request(
@@ -192,7 +192,7 @@ def _not_running(pod: Document, container: str) -> NotFoundError:
     return NotFoundError(f'container not found ("{name}"): it does not run at present')
 
 
-def _ports(request: web.Request) -> list[int]:
+def _ports(request: web.BaseRequest) -> list[int]:
     told = ",".join(request.query.getall("ports", [])) or ",".join(request.query.getall("port", []))
     ports = [int(port) for port in told.split(",") if port.isascii() and port.isdigit()]
     if not ports or len(ports) != told.count(",") + 1 or not all(0 < p < 65536 for p in ports):
@@ -202,7 +202,7 @@ def _ports(request: web.Request) -> list[int]:
     return ports
 
 
-async def _command_line(request: web.Request, wish: Wish) -> tuple[Line, web.StreamResponse]:
+async def _command_line(request: web.BaseRequest, wish: Wish) -> tuple[Line, web.StreamResponse]:
     if upgrade_of(request) == "websocket":
         offered = protocols(request, "Sec-WebSocket-Protocol")
         if offered and not {channels.V4, channels.V5} & set(offered):
@@ -216,7 +216,7 @@ async def _command_line(request: web.Request, wish: Wish) -> tuple[Line, web.Str
 
 
 async def _wire(
-    request: web.Request, tunnelled: str, version: str
+    request: web.BaseRequest, tunnelled: str, version: str
 ) -> tuple[Wire, web.StreamResponse]:
     """SPDY, inside a WebSocket or by itself."""
     upgrade = upgrade_of(request)

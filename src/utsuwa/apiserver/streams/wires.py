@@ -28,19 +28,19 @@ class Wire(Protocol):
         ...
 
 
-def protocols(request: web.Request, name: str) -> list[str]:
+def protocols(request: web.BaseRequest, name: str) -> list[str]:
     """The protocols that a header offers."""
     told = ",".join(request.headers.getall(name, []))
     return [word for word in (part.strip() for part in told.split(",")) if word]
 
 
-def upgrade_of(request: web.Request) -> str:
+def upgrade_of(request: web.BaseRequest) -> str:
     """What the client wants to speak instead of HTTP, in lower case; "" for nothing."""
     told = request.headers.get("Connection", "").lower()
     return request.headers.get("Upgrade", "").lower().strip() if "upgrade" in told else ""
 
 
-async def open_socket(request: web.Request, offered: Collection[str]) -> web.WebSocketResponse:
+async def open_socket(request: web.BaseRequest, offered: Collection[str]) -> web.WebSocketResponse:
     """A WebSocket that speaks one of the protocols `offered`."""
     socket = web.WebSocketResponse(
         protocols=tuple(offered), compress=False, max_msg_size=0, timeout=_FAREWELL
@@ -91,7 +91,7 @@ class UpgradedWire:
     was not read yet; `_ended`.
     """
 
-    def __init__(self, request: web.Request, response: web.StreamResponse) -> None:
+    def __init__(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         self._request = request
         self.response = response
         self._waiting: deque[bytes] = deque()
@@ -103,7 +103,7 @@ class UpgradedWire:
         return f"<UpgradedWire: {self._size} bytes wait{', ended' if self._ended else ''}>"
 
     @classmethod
-    async def open(cls, request: web.Request, headers: Mapping[str, str]) -> "UpgradedWire":
+    async def open(cls, request: web.BaseRequest, headers: Mapping[str, str]) -> "UpgradedWire":
         """Answer 101 with `headers`."""
         response = web.StreamResponse(status=101, headers={"Connection": "Upgrade", **headers})
         response.force_close()

@@ -24,6 +24,8 @@ class Type(Enum):
     PORT = "int-or-string"
     ANY = "any"
 
+    __hash__ = object.__hash__  # Enum's own is a call of Python; these are looked up all the time
+
 
 @dataclass(frozen=True, slots=True)
 class Node:

@@ -61,26 +61,40 @@ def children(
 def unknown_fields(value: Any, node: Node, path: str = "") -> list[str]:
     """The paths of members that the schema does not know, in the order of the document."""
     found: list[str] = []
-    if node.type is Type.ANY:
+    if node.type is Type.ANY or not isinstance(value, (dict, list)):
         return found
     for _, member, child, child_path in children(value, node, path):
-        if child is not None:
+        if child is None:
+            if not node.preserve:
+                found.append(child_path)
+        elif isinstance(member, (dict, list)):
             found += unknown_fields(member, child, child_path)
-        elif not node.preserve:
-            found.append(child_path)
     return found
 
 
 def prune(value: Any, node: Node) -> Any:
-    """`value` without the members that the schema does not know."""
-    if node.type is Type.ANY:
+    """`value` without the members that the schema does not know.
+
+    On the path of every write, of every list of pods and so on: written out for speed.
+    """
+    kind = node.type
+    if kind is Type.ANY:
         return value
-    kept = (
-        (key, member if child is None else prune(member, child))
-        for key, member, child, _ in children(value, node, "")
-        if child is not None or node.preserve
-    )
-    return _like(value, kept)
+    if isinstance(value, list):
+        items = node.items
+        if items is not None:
+            return [prune(item, items) for item in value]
+        return list(value) if node.preserve else []
+    if not isinstance(value, dict):
+        return value
+    kept: dict[str, Any] = {}
+    for key, member in value.items():
+        child = node.values if kind is Type.MAP else node.member(key)
+        if child is not None:
+            kept[key] = prune(member, child) if isinstance(member, (dict, list)) else member
+        elif node.preserve:
+            kept[key] = member
+    return kept
 
 
 def fill(value: Any, node: Node) -> Any:
@@ -116,10 +130,16 @@ def faults(value: Any, node: Node, path: str = "") -> list[Fault]:
             for name in node.required
             if value.get(name) is None
         ]
-    for _, member, child, child_path in children(value, node, path):
-        if child is not None:
-            found += faults(member, child, child_path)
+    if isinstance(value, (dict, list)):
+        for _, member, child, child_path in children(value, node, path):
+            if child is not None and not _is_text(member, child):
+                found += faults(member, child, child_path)
     return found
+
+
+def _is_text(value: Any, node: Node) -> bool:
+    """Most members are texts, of which there is no more to say."""
+    return node.type is Type.STRING and isinstance(value, str)
 
 
 def normalise(value: Any, node: Node) -> Any:
