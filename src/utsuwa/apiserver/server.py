@@ -237,12 +237,7 @@ class ApiServer:
             return await self._token(call)
         if verb in {"list", "get"}:
             return _outcome(await self._read(verb, call), yaml=call.wanted.yaml)
-        if verb != "deletecollection":
-            # Decided and queued in one step: what has begun is finished, client or not.
-            return _outcome(await self._writers[verb](call), yaml=call.wanted.yaml)
-        # A write that has begun is finished, even if its client goes away meanwhile.
-        task = self._tasks.start(self._written(verb, call, request), name=f"{verb} {request.path}")
-        return await asyncio.shield(task)
+        return await self._write(verb, call, request)
 
     async def _read(self, verb: str, call: Call) -> Outcome:
         if call.target.subresource == "decisions":
@@ -255,6 +250,13 @@ class ApiServer:
         elif is_shown(call.target.kind):
             reads = self._shown
         return await (reads.listing(call) if verb == "list" else reads.get(call))
+
+    async def _write(self, verb: str, call: Call, request: web.BaseRequest) -> web.StreamResponse:
+        """A write that has begun is finished, even if its client goes away meanwhile."""
+        if verb != "deletecollection":  # all others are decided and queued in one step
+            return _outcome(await self._writers[verb](call), yaml=call.wanted.yaml)
+        task = self._tasks.start(self._written(verb, call, request), name=f"{verb} {request.path}")
+        return await asyncio.shield(task)
 
     async def _written(self, verb: str, call: Call, request: web.BaseRequest) -> web.Response:
         try:

@@ -98,7 +98,9 @@ class Streams:
 
     # --- exec and attach --------------------------------------------------------------------------
 
-    async def _command(self, call: Call, pod: Document, request: web.BaseRequest) -> web.StreamResponse:
+    async def _command(
+        self, call: Call, pod: Document, request: web.BaseRequest
+    ) -> web.StreamResponse:
         wish = Wish(*(call.flag(name) for name in ("stdin", "stdout", "stderr", "tty")))
         command = tuple(request.query.getall("command", []))
         if call.target.subresource == "exec" and not command:
