@@ -1,5 +1,6 @@
 """The documents say what the code does: what the code knows is in them, what they name exists."""
 
+import ast
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -256,6 +257,62 @@ def test_every_file_and_function_that_the_architecture_names_exists() -> None:
     missing = [path for path in paths if not list(SOURCES.rglob(path))]
     missing += [name for name in names if name not in known]
     assert not missing
+
+
+def names_of(tree: ast.AST) -> dict[str, set[str]]:
+    """What a module defines: by class its methods and attributes, by "" everything."""
+    found: dict[str, set[str]] = {"": set()}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found[""].add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found[""].add(node.id)
+        if isinstance(node, ast.ClassDef):
+            inner = names_of(ast.Module(body=node.body, type_ignores=[]))[""]
+            own = {n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute)}
+            found.setdefault(node.name, set()).update(inner | own)
+    return found
+
+
+def bases_of(tree: ast.AST) -> dict[str, set[str]]:
+    return {
+        node.name: {getattr(base, "attr", getattr(base, "id", "")) for base in node.bases}
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
+
+
+def test_every_function_is_where_the_architecture_says() -> None:
+    """`path.py: name` is in that file, `Class.method` in that class or one that it is made of."""
+    trees = {path: ast.parse(path.read_text()) for path in SOURCES.rglob("*.py")}
+    members: dict[str, set[str]] = {}
+    bases: dict[str, set[str]] = {}
+    for tree in trees.values():
+        for name, own in names_of(tree).items():
+            members.setdefault(name, set()).update(own)
+        for name, above in bases_of(tree).items():
+            bases.setdefault(name, set()).update(above)
+    missing = []
+    for quote in quoted(ROOT / "ARCHITECTURE.md"):
+        match = re.fullmatch(r"(?:([\w/]+\.py): )?(?:([A-Z]\w+)\.)?(\w+)", quote)
+        if match is None or not (match[1] or match[2]):
+            continue
+        path, klass, name = match[1], match[2], match[3]
+        if path:
+            files = [tree for file, tree in trees.items() if str(file).endswith(f"/{path}")]
+            there = any((klass or name) in names_of(tree)[""] for tree in files)
+            missing += [] if there else [quote]
+        if klass:
+            known = set(members.get(klass, ()))
+            for base in bases.get(klass, ()):
+                known |= members.get(base, set())
+            missing += [] if name in known else [quote]
+    assert not missing
+
+
+def test_flows_are_numbered_in_order() -> None:
+    numbers = re.findall(r"^### (\d+)\.", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE)
+    assert [int(number) for number in numbers] == list(range(1, len(numbers) + 1))
 
 
 def test_the_first_screen_of_readme_has_what_why_and_the_two_commands() -> None:
