@@ -5,11 +5,14 @@ Order: image, `envFrom`, `env`; `$(NAME)` in values and arguments refers to what
 """
 
 import base64
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from utsuwa.kit.documents import Document, dig
+from utsuwa.kit.units import parse_quantity
 from utsuwa.model.kinds import CONFIG_MAP, SECRET, Kind
 
 _VARIABLE = re.compile(r"\$\$|\$\(([^()]+)\)")
@@ -105,10 +108,18 @@ def _one_of(pod: Document, container: Document, found: Document, sources: Source
             return _key_of(kind, reference, sources)
     if path := dig(found, "fieldRef", "fieldPath"):
         return field_of(pod, path)
-    if resource := dig(found, "resourceFieldRef", "resource"):
-        kind_of, _, name = resource.partition(".")
-        return str(dig(container, "resources", kind_of, name, default="0"))
+    if reference := found.get("resourceFieldRef"):
+        return resource_of(container, reference)
     return None
+
+
+def resource_of(container: Document | None, reference: Document) -> str:
+    """What a `resourceFieldRef` means: a whole number of the divisor, rounded up; 64Mi are
+    67108864, 250m of a CPU are 1, or with the divisor 1m 250."""
+    kind_of, _, name = (reference.get("resource") or "").partition(".")
+    amount = parse_quantity(str(dig(container, "resources", kind_of, name, default="0")))
+    divisor = parse_quantity(str(reference.get("divisor") or "1")) or Decimal(1)
+    return str(math.ceil(amount / divisor))
 
 
 def _key_of(kind: Kind, reference: Document, sources: Sources) -> str | None:

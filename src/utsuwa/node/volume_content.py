@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from utsuwa.kit.documents import Document, dig
 from utsuwa.model.kinds import CONFIG_MAP, SECRET, Kind
-from utsuwa.node.environment import ConfigError, Source, Sources, field_of
+from utsuwa.node.environment import ConfigError, Source, Sources, field_of, resource_of
 
 DEFAULT_MODE = 0o644
 """Of files whose volume names no other."""
@@ -161,8 +161,7 @@ def _field(pod: Document, item: Document) -> str:
     containers = dig(pod, "spec", "containers", default=())
     name = reference.get("containerName")
     container = next((c for c in containers if c["name"] == name), None)
-    kind, _, resource = (reference.get("resource") or "").partition(".")
-    return str(dig(container, "resources", kind, resource, default="0"))
+    return resource_of(container, reference)
 
 
 def _request(reference: Document) -> TokenRequest:

@@ -12,7 +12,7 @@ from utsuwa.kit.documents import Document
 from utsuwa.model.kinds import CONFIG_MAP, SECRET
 from utsuwa.node.cgroups import Cgroups
 from utsuwa.node.checks import NetworkChecks
-from utsuwa.node.environment import ConfigError, Source, environment_of, expand
+from utsuwa.node.environment import ConfigError, Source, environment_of, expand, resource_of
 from utsuwa.node.logs import tail
 from utsuwa.node.pods import limits_of, quality_class
 from utsuwa.node.ports import NoPortError, Ports
@@ -52,7 +52,7 @@ def test_variables_come_from_maps_secrets_and_fields() -> None:
         "P_B": "2",
         "S": "hi",
         "L": "z",
-        "M": "64Mi",
+        "M": "67108864",
         "E": "",
     }
 
@@ -81,6 +81,28 @@ def test_what_is_optional_may_be_missing() -> None:
         "envFrom": [{"secretRef": {"name": "no", "optional": True}}],
     }
     assert environment_of(a_pod(), container, {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("resource", "divisor", "value"),
+    [
+        ("limits.memory", None, "67108864"),
+        ("limits.memory", "1Mi", "64"),
+        ("limits.memory", "0", "67108864"),
+        ("requests.cpu", None, "1"),
+        ("requests.cpu", "1m", "250"),
+        ("limits.cpu", None, "0"),
+    ],
+)
+def test_a_resource_is_told_in_units_of_its_divisor(
+    resource: str, divisor: str | None, value: str
+) -> None:
+    """As whole numbers, rounded up: programs read bytes, not `64Mi`."""
+    container: Document = {
+        "resources": {"limits": {"memory": "64Mi"}, "requests": {"cpu": "250m"}},
+    }
+    reference = {"resource": resource} | ({"divisor": divisor} if divisor else {})
+    assert resource_of(container, reference) == value
 
 
 # --- probes -------------------------------------------------------------------------------------
