@@ -67,6 +67,38 @@ def test_a_bad_revision_is_taken_back_with_no_more_than_its_share_of_failures(
     assert "load-00003" in up.run("traffic", "load").stdout
 
 
+def test_old_and_new_pods_keep_to_the_budget(up: Up, tmp_path: Path) -> None:
+    """Three pods are needed, one more is allowed: four at any moment, and all requests succeed."""
+    source = tmp_path / "app"
+    source.mkdir()
+    (source / "main.py").write_text(APP)
+    up.run("deploy", "load", "--source", str(source), "--min-scale", "3")
+    up.kubectl(
+        "annotate", "ksvc", "load",
+        "serving.knative.dev/rollout-duration=5s", "utsuwa.dev/rollout-max-surge=1",
+    )  # fmt: skip
+    seen: set[int] = set()
+
+    def done() -> bool:
+        pods = up.get("pods", "-l", "serving.knative.dev/service=load")["items"]
+        seen.add(len(pods))
+        return ready(up)["status"] == "True"
+
+    until(lambda: len(up.get("pods")["items"]) == 3, 30, "three pods")
+    with Load(up, 2, path="/") as load:
+        up.run("deploy", "load", "--env", "STATUS=200", "--no-wait")
+        until(lambda: ready(up)["status"] != "True", 10, "the rollout begins")
+        until(done, 120, "the rollout ends")
+    assert set(load.statuses) == {200}
+    assert max(seen) == 4
+    new = [
+        pod
+        for pod in up.get("pods", "-l", "serving.knative.dev/revision=load-00002")["items"]
+        if "deletionTimestamp" not in pod["metadata"]
+    ]
+    assert len(new) == 3
+
+
 def test_the_guide_of_rollouts_says_what_works(up: Up) -> None:
     """Its blocks, in their order."""
     need("kubectl")

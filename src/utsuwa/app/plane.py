@@ -218,6 +218,7 @@ class ControlPlane:
                 port=self._url_port,
                 https_port=self._options.https_port,
                 figures=self._figures,
+                budget=self._scaler.budget,
             ),
             domainmapping.build(context, port=self._url_port, https_port=self._options.https_port),
             certificate.build(context, self._issuer()),

@@ -68,6 +68,7 @@ ROLLOUT_MAX_ERROR_RATE = "utsuwa.dev/rollout-max-error-rate"
 ROLLOUT_MAX_P95 = "utsuwa.dev/rollout-max-p95"
 ROLLOUT_WINDOW = "utsuwa.dev/rollout-window"
 ROLLOUT_MIN_REQUESTS = "utsuwa.dev/rollout-min-requests"
+ROLLOUT_MAX_SURGE = "utsuwa.dev/rollout-max-surge"
 ROLLOUT_TAKEN_BACK = "utsuwa.dev/rollout-taken-back"
 
 # --- others -------------------------------------------------------------------------------------

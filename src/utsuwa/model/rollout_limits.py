@@ -18,6 +18,7 @@ KEYS = (
     labels.ROLLOUT_MAX_P95,
     labels.ROLLOUT_WINDOW,
     labels.ROLLOUT_MIN_REQUESTS,
+    labels.ROLLOUT_MAX_SURGE,
 )
 """Annotations that a user sets."""
 
@@ -65,6 +66,15 @@ def limits_of(annotations: Mapping[str, str]) -> Limits | None:
         window,
         requests,
     )
+
+
+def surge_of(annotations: Mapping[str, str]) -> int:
+    """How many pods a rollout may have beyond what is needed anyway; 0 where nothing is said.
+
+    Raises:
+        LimitError: the annotation is no such number.
+    """
+    return _whole(annotations, labels.ROLLOUT_MAX_SURGE, 0)
 
 
 def _percent(text: str) -> float:

@@ -4,7 +4,7 @@ import pytest
 
 from utsuwa.model.admission import Denied, Request, admit
 from utsuwa.model.kinds import SERVICE
-from utsuwa.model.rollout_limits import LimitError, Limits, limits_of
+from utsuwa.model.rollout_limits import LimitError, Limits, limits_of, surge_of
 from utsuwa.model.settings import Settings
 
 KEY = "utsuwa.dev/rollout-"
@@ -21,7 +21,9 @@ def test_all_that_can_be_said() -> None:
         f"{KEY}max-p95": "500ms",
         f"{KEY}window": "1m",
         f"{KEY}min-requests": "5",
+        f"{KEY}max-surge": "2",
     }
+    assert surge_of(annotations) == 2
     assert limits_of(annotations) == Limits(2.5, 0.5, 60, 5)
 
 
@@ -37,13 +39,14 @@ def test_all_that_can_be_said() -> None:
         ("window", "11m", "whole seconds"),
         ("window", "soon", "a duration"),
         ("min-requests", "0", "a whole number from 1"),
+        ("max-surge", "0", "a whole number from 1"),
     ],
 )
 def test_what_is_no_limit_is_refused_by_admission(key: str, value: str, expected: str) -> None:
     """The message names the annotation, the value, and what was expected."""
     annotations = {f"{KEY}{key}": value}
     with pytest.raises(LimitError, match=expected):
-        limits_of(annotations)
+        (limits_of(annotations), surge_of(annotations))
     service = {
         "apiVersion": "serving.knative.dev/v1",
         "kind": "Service",

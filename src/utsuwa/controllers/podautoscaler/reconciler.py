@@ -26,6 +26,7 @@ from utsuwa.controllers.passes import (
     create_child,
     find,
 )
+from utsuwa.controllers.podautoscaler.budget import LOOK_EVERY
 from utsuwa.controllers.podautoscaler.children import (
     serverless_service_of,
     serverless_service_update,
@@ -73,14 +74,17 @@ class PodAutoscalerReconciler(StatusReconciler):
             return None
         status["metricsServiceName"] = private
         autoscaler = self._scaler.track(key, _target(document, parameters))
-        scaling = await self._scale(document, autoscaler, sks)
+        limited = self._scaler.budget.watched(key, autoscaler.parameters)
+        scaling = await self._scale(document, autoscaler, limited, sks)
         counts = self._scaler.counts(key)
         mode = mode_for(scaling.want, autoscaler.excess)
         number = activators(parameters, counts.ready)
         sks = await self._ensure_sks(document, sks, mode, number)
         lifecycle.propagate_sks(status, sks)
-        _conclude(status, parameters, scaling.want, counts)
-        return scaling.again
+        _conclude(status, limited, scaling.want, counts)
+        if limited is autoscaler.parameters:
+            return scaling.again
+        return min(LOOK_EVERY, scaling.again or LOOK_EVERY)
 
     def _parameters(self, document: Document) -> Parameters:
         settings = self.context.settings.current
@@ -92,7 +96,9 @@ class PodAutoscalerReconciler(StatusReconciler):
             progress_deadline=settings.deployment.progress_deadline,
         )
 
-    async def _scale(self, document: Document, autoscaler: Autoscaler, sks: Document) -> Scaling:
+    async def _scale(
+        self, document: Document, autoscaler: Autoscaler, limited: Parameters, sks: Document
+    ) -> Scaling:
         """Bound what is wanted and set it. Nothing is awaited between reading what is wanted and
         handing the patch over, so a wake-up that comes meanwhile has the last word."""
         key, status = key_of(document), document["status"]
@@ -100,7 +106,7 @@ class PodAutoscalerReconciler(StatusReconciler):
         deployment = await find(self.context, DEPLOYMENT, target)
         now = self.context.clock.now()
         scaling = scale(
-            autoscaler.parameters,
+            limited,
             Situation(
                 now=now,
                 desired=autoscaler.desired,
@@ -111,6 +117,8 @@ class PodAutoscalerReconciler(StatusReconciler):
             ),
         )
         self._scaler.note(key, scaling)
+        if scaling.apply:
+            self._scaler.budget.promise(key, scaling.want)
         replicas = dig(deployment, "spec", "replicas", default=1)
         if scaling.apply and deployment is not None and replicas != scaling.want:
             _log.debug("scaling", object=key, replicas=replicas, want=scaling.want)

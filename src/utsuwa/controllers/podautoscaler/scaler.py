@@ -18,17 +18,19 @@ import msgspec
 from utsuwa.autoscale.autoscaler import Autoscaler, informs
 from utsuwa.autoscale.decider import TICK, Decision
 from utsuwa.autoscale.onset import Onset
-from utsuwa.autoscale.parameters import Parameters
+from utsuwa.autoscale.parameters import UNKNOWN_SCALE, Parameters
 from utsuwa.autoscale.reasons import Reason, because
 from utsuwa.autoscale.scaling import Scaling, bounded
 from utsuwa.cluster.errors import ApiError
 from utsuwa.cluster.port import Key
 from utsuwa.controllers.framework import Context
+from utsuwa.controllers.podautoscaler.budget import PodBudget
 from utsuwa.controllers.podautoscaler.history import Budget, Entry, History
 from utsuwa.controllers.podautoscaler.pods import PodCounter, PodCounts
 from utsuwa.kit.documents import dig
 from utsuwa.kit.log import get_logger
 from utsuwa.kit.tasks import TaskSet
+from utsuwa.model import names
 from utsuwa.model.kinds import DEPLOYMENT, POD
 from utsuwa.routing.messages import RevisionStats, Stats, Wake
 
@@ -86,6 +88,8 @@ class Scaler:
         self._tasks: TaskSet | None = None
         self._settled = math.ceil(context.clock.now() + SETTLING)
         self._pods = PodCounter(context.informers.of(POD), self._pods_changed)
+        self.budget = PodBudget(context.informers, self, self._tell)
+        """What rollouts may have of pods."""
 
     def __repr__(self) -> str:
         return f"<Scaler {len(self._revisions)} revisions, {len(self._active)} active>"
@@ -188,6 +192,19 @@ class Scaler:
         self._revisions.pop(key, None)
         self._active.discard(key)
         self._early.pop(key, None)
+        self.budget.forget(key)
+
+    def replicas(self, key: Key) -> int:
+        """Pods that the revision's Deployment asks for."""
+        revision = self._revisions.get(key)
+        name = names.deployment_name(key.name)
+        target = revision.target.deployment if revision else Key(key.namespace, name)
+        return int(dig(self._deployments.get(target), "spec", "replicas", default=0))
+
+    def wanted(self, key: Key) -> int:
+        """Pods that the revision's load asks for; -1 while that is unknown."""
+        revision = self._revisions.get(key)
+        return UNKNOWN_SCALE if revision is None else revision.autoscaler.desired
 
     def counts(self, key: Key) -> PodCounts:
         """The revision's pods by state."""
@@ -271,6 +288,7 @@ class Scaler:
             return
         want, _ = self._bounded(revision, desired)
         if want >= dig(deployment, "spec", "replicas", default=1):
+            self.budget.promise(revision.key, want)
             self._tasks.start(self._patch(revision, want), name=f"scale {revision.key}")
 
     async def _patch(self, revision: _Revision, want: int) -> None:
@@ -285,7 +303,8 @@ class Scaler:
 
     def _bounded(self, revision: _Revision, desired: int) -> tuple[int, tuple[Reason, ...]]:
         target = revision.target
-        return bounded(target.parameters, desired, initialized=target.initialized)
+        parameters = self.budget.within(revision.key, target.parameters)
+        return bounded(parameters, desired, initialized=target.initialized)
 
     def _remember(
         self, revision: _Revision, decision: Decision | None, scaling: Scaling | None

@@ -10,7 +10,7 @@ from utsuwa.model.labels import Spellings
 from utsuwa.model.meta import annotations_of, is_owned_as, labels_of
 from utsuwa.model.normal_form import same
 from utsuwa.model.problems import Problem, under
-from utsuwa.model.rollout_limits import LimitError, limits_of
+from utsuwa.model.rollout_limits import LimitError, limits_of, surge_of
 from utsuwa.model.settings import Settings
 from utsuwa.model.validation.names import dns_1035_label, dns_1035_prefix, listed
 from utsuwa.model.validation.wording import invalid, invalid_key, missing
@@ -76,11 +76,12 @@ def duration_problems(
 def rollout_problems(annotations: Mapping[str, str]) -> list[Problem]:
     """The duration of a rollout and the limits it is to keep to; paths are the bare keys."""
     problems = duration_problems(annotations, labels.ROLLOUT_DURATION, "rollout-duration")
-    try:
-        limits_of(annotations)
-    except LimitError as error:
-        what = f"invalid value: {error.value}: expected {error.expected}"
-        problems.append(Problem(what, (error.key,)))
+    for read in (limits_of, surge_of):
+        try:
+            read(annotations)
+        except LimitError as error:
+            what = f"invalid value: {error.value}: expected {error.expected}"
+            problems.append(Problem(what, (error.key,)))
     return problems
 
 
