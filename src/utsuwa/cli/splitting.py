@@ -136,7 +136,8 @@ def check_known(plan: Plan, revisions: Sequence[Document], service: str) -> None
 
 
 def previous(service: Mapping[str, Any], revisions: Sequence[Document]) -> str:
-    """The newest ready revision that is older than the newest one with traffic.
+    """The newest ready revision that is older than the newest one with traffic, and from which a
+    rollout has not been taken back.
 
     Raises:
         SplitError: there is none.
@@ -148,7 +149,7 @@ def previous(service: Mapping[str, Any], revisions: Sequence[Document]) -> str:
     at = [number for number, one in enumerate(ordered) if one["metadata"]["name"] in shares]
     if not at:
         raise SplitError(f"service {name}: no revision gets traffic, so there is no way back")
-    older = [one for one in ordered[: max(at)] if rows.readiness(one)[0] == "True"]
+    older = [one for one in ordered[: max(at)] if _is_good(one)]
     if not older:
         newest = ordered[max(at)]["metadata"]["name"]
         raise SplitError(f"service {name}: no ready revision is older than {newest}")
@@ -178,14 +179,17 @@ class Shown:
 def shown(service: Mapping[str, Any]) -> list[Shown]:
     """What each revision gets, as the status of `service` says: most traffic first."""
     found: dict[str, Shown] = {}
-    for entry in (service.get("status") or {}).get("traffic") or ():
+    status = service.get("status") or {}
+    newest = status.get("latestReadyRevisionName")
+    for entry in status.get("traffic") or ():
         name = str(entry.get("revisionName") or "")
         known = found.get(name, Shown(name, 0, latest=False, tags={}))
         tag = {entry["tag"]: str(entry.get("url") or "")} if entry.get("tag") else {}
         found[name] = Shown(
             name,
             known.percent + int(entry.get("percent") or 0),
-            latest=known.latest or bool(entry.get("latestRevision")),
+            # In a rollout the share of the one before follows the latest, too, on its way out.
+            latest=known.latest or (bool(entry.get("latestRevision")) and name == newest),
             tags={**known.tags, **tag},
         )
     return sorted(found.values(), key=lambda one: -one.percent)
@@ -206,6 +210,11 @@ def listing(traffic: Sequence[Shown]) -> rows.Listing:
             for one in traffic
         ],
     )
+
+
+def _is_good(revision: Document) -> bool:
+    marks = revision["metadata"].get("annotations") or {}
+    return rows.readiness(revision)[0] == "True" and not marks.get(rows.TAKEN_BACK)
 
 
 def _latest(name: str) -> str:

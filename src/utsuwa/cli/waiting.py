@@ -1,7 +1,7 @@
 """How far a deployment is, read from the Service's conditions. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 Document = dict[str, Any]
@@ -12,6 +12,8 @@ _STAGES = {
     "Ready": "becoming ready",
 }
 """Conditions in the order in which they turn True, and what happens meanwhile."""
+
+_ROLLOUT = ("RolloutInProgress", "RolloutTakenBack")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,13 @@ def routed(service: Mapping[str, Any]) -> State:
     outcome = {"True": True, "False": False}.get(found.get("status", ""))
     message = " ".join((found.get("message") or "").split())
     return State(outcome, "RoutesReady", found.get("reason") or "", message)
+
+
+def taken_up(service: Mapping[str, Any]) -> State:
+    """Whether the Route has taken a change of the traffic up. Where a rollout is under way, or was
+    taken back, it has: what becomes of the rollout is another matter."""
+    state = routed(service)
+    return replace(state, outcome=True) if state.reason in _ROLLOUT else state
 
 
 def advice(state: State, service: Mapping[str, Any]) -> str:

@@ -323,9 +323,13 @@ def routed(api: FakeApi, service: Document) -> None:
         {"type": "ConfigurationsReady", "status": "False"},
         {"type": "RoutesReady", "status": "True"},
     ]
-    api.set_status(
-        "services", "default", "hello", {"traffic": traffic, "conditions": conditions, "url": URL}
-    )
+    status = {
+        "traffic": traffic,
+        "conditions": conditions,
+        "url": URL,
+        "latestReadyRevisionName": "hello-00003",
+    }
+    api.set_status("services", "default", "hello", status)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from utsuwa.cli import splitting
+from utsuwa.cli import splitting, waiting
 from utsuwa.cli.splitting import Plan, SplitError
 
 Document = dict[str, Any]
@@ -124,6 +124,34 @@ def test_the_way_back_leads_to_the_ready_one_before(
     assert splitting.previous(service(*status), revisions) == f"hello-{expected:05}"
 
 
+def test_the_way_back_leads_past_what_was_taken_back() -> None:
+    revisions = [revision(1), revision(2), revision(3)]
+    revisions[1]["metadata"]["annotations"] = {"utsuwa.dev/rollout-taken-back": "too slow"}
+    serving = service({"revisionName": "hello-00003", "percent": 100})
+    assert splitting.previous(serving, revisions) == "hello-00001"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "outcome"),
+    [
+        ("True", "", True),
+        ("Unknown", "RolloutInProgress", True),
+        ("False", "RolloutTakenBack", True),
+        ("False", "RevisionMissing", False),
+        ("Unknown", "IngressNotConfigured", None),
+    ],
+)
+def test_a_change_is_taken_up_whatever_becomes_of_a_rollout(
+    status: str, reason: str, outcome: bool | None
+) -> None:
+    condition = {"type": "RoutesReady", "status": status, "reason": reason}
+    document = {
+        "metadata": {"generation": 1},
+        "status": {"observedGeneration": 1, "conditions": [condition]},
+    }
+    assert waiting.taken_up(document).outcome is outcome
+
+
 def test_there_may_be_no_way_back() -> None:
     with pytest.raises(SplitError, match="no ready revision is older than hello-00001"):
         splitting.previous(
@@ -134,13 +162,11 @@ def test_there_may_be_no_way_back() -> None:
 
 
 def test_traffic_is_shown_by_revision() -> None:
-    table = splitting.listing(
-        splitting.shown(
-            service(
-                {"revisionName": "a", "percent": 10},
-                {"revisionName": "b", "percent": 90, "latestRevision": True},
-                {"revisionName": "a", "tag": "old", "url": "http://old"},
-            )
-        )
+    found = service(
+        {"revisionName": "a", "percent": 10, "latestRevision": True},
+        {"revisionName": "b", "percent": 90, "latestRevision": True},
+        {"revisionName": "a", "tag": "old", "url": "http://old"},
     )
+    found["status"]["latestReadyRevisionName"] = "b"
+    table = splitting.listing(splitting.shown(found))
     assert table.rows == [("b", "90%", "yes", "", ""), ("a", "10%", "", "old", "http://old")]

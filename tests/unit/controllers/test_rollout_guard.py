@@ -101,6 +101,8 @@ async def test_a_bad_revision_is_taken_back_and_tried_again_when_the_mark_goes()
         assert "50 % of 20 answers in 10 s were 5xx" in ready["message"]
         assert await events(world, "Service") == ["RolloutStarted", "RolloutTakenBack"]
         assert await events(world, "Route") == ["RolloutStarted", "RolloutTakenBack"]
+        told = (await world.cluster.list(EVENT, "default")).items
+        assert {e["count"] for e in told if e["reason"] == "RolloutTakenBack"} == {1}
         await load(world, figures, 60, bad=0)
         assert await shares(world) == {"hello-00001": 100}
 

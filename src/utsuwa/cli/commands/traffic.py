@@ -116,7 +116,7 @@ def _write(client: "Client", service: Document, plan: "Plan", timeout: float | N
         what = f"service {metadata['namespace']}/{metadata['name']}"
         click.echo(f"{what}: accepted, what follows may not be in force yet", err=True)
         return service
-    return deploying.wait(client, service, timeout, state_of=waiting.routed)
+    return deploying.wait(client, service, timeout, state_of=waiting.taken_up)
 
 
 def _show(service: Document, output: str) -> None:

@@ -6,6 +6,7 @@ Ingress, a Revision that was taken back in an annotation of its own, where `kube
 shows it and `kubectl annotate` removes it, which tries again. Both outlast control.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -108,7 +109,7 @@ class Progress:
             before = rollout.begun(before, now, seconds)
         limits = _limits(hosts)
         if limits is not None:
-            refused |= await self._judge(hosts, before, limits)
+            refused |= await self._judge(hosts, before, limits, refused)
         course, due = rollout.advanced(
             goal, before, now, refused=refused, room=lambda name: self._room(hosts, name)
         )
@@ -151,8 +152,10 @@ class Progress:
     async def _revision(self, hosts: Hosts, name: str) -> Document | None:
         return await find(self._context, REVISION, Key(namespace_of(hosts.route), name))
 
-    async def _judge(self, hosts: Hosts, before: rollout.Rollout, limits: Limits) -> dict[str, str]:
-        """Take back what goes wrong: the Revisions marked now, and why."""
+    async def _judge(
+        self, hosts: Hosts, before: rollout.Rollout, limits: Limits, known: Collection[str]
+    ) -> dict[str, str]:
+        """Take back what goes wrong: the Revisions marked now, and why; those in `known` were."""
         refused: dict[str, str] = {}
         now = self._context.clock.now()
         for course in before:
@@ -163,7 +166,7 @@ class Progress:
                     str(key), now=now, since=since, window=limits.window
                 )
                 why = guard.verdict(limits, measured)
-                if why and share.revision not in refused:
+                if why and share.revision not in {*refused, *known}:
                     await self._take_back(hosts, key, why)
                     refused[share.revision] = why
         return refused
