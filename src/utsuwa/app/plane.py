@@ -92,6 +92,7 @@ class ControlPlane:
             self._context,
             socket=self._layout.link,
             sink=Sinks(self._scaler, self._recorder, self._figures),
+            starts=self._scaler,
             address=self._addresses.gateway_ip,
         )
         self._runtime = ProcessRuntime(

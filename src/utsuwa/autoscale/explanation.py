@@ -14,13 +14,20 @@ from utsuwa.kit.documents import Document
 _ONCE_A_COUNT = frozenset({"still-needed"})
 """What comes and goes with every change of the load is told once for a number of pods."""
 
+_TOGETHER = 1.0
+"""Seconds between two requests that waited for one cold start."""
+
 
 def explain(answer: Document, *, now: float, shown: Shown) -> Document:
     """What `answer` says, at `now`; points in time within sentences are written by `shown`."""
     items: Sequence[Document] = answer.get("items") or ()
     current: Document = answer.get("current") or (items[-1] if items else {})
     parameters: Document | None = answer.get("parameters")
-    events = events_of(items, shown, parameters)
+    starts: Sequence[Document] = answer.get("coldStarts") or ()
+    events = sorted(
+        [*events_of(items, shown, parameters), *cold_start_events(starts)],
+        key=lambda event: str(event["time"]),
+    )
     wanted = _wanted_now(items, current)
     metadata = answer.get("metadata") or {}
     return {
@@ -39,8 +46,36 @@ def explain(answer: Document, *, now: float, shown: Shown) -> Document:
             "fewer": _fewer(current, parameters, wanted, now=now, shown=shown),
             "fewerAt": _fewer_at(current, now) if wanted else None,
         },
+        "coldStarts": list(starts),
         "events": events,
     }
+
+
+def cold_start_events(starts: Iterable[Document]) -> list[Document]:
+    """One event for requests that waited together, with the receipt of the one that waited
+    longest."""
+    groups: list[list[Document]] = []
+    for start in sorted(starts, key=lambda one: str(one["time"])):
+        at = parse_rfc3339(start["time"])
+        if groups and at - parse_rfc3339(groups[-1][-1]["time"]) <= _TOGETHER:
+            groups[-1].append(start)
+        else:
+            groups.append([start])
+    return [_cold_start(group) for group in groups]
+
+
+def _cold_start(group: Sequence[Document]) -> Document:
+    longest = max(group, key=lambda one: float(one["total"]))
+    parts = ", ".join(f"{name} {value:.0f}" for name, value in longest["phases"].items())
+    head = f"{longest['method']} {longest['path']} waited"
+    if len(group) > 1:
+        head = f"{len(group)} requests waited, the longest"
+    sentence = f"cold start: {head} {longest['total']:.0f} ms ({parts})"
+    reason = {"code": "cold-start", "role": "cold", "sentence": sentence}
+    return {
+        "time": group[0]["time"], "what": "cold-start", "from": None, "to": None,
+        "reasons": [reason],
+    }  # fmt: skip
 
 
 def events_of(

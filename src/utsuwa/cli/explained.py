@@ -222,7 +222,7 @@ def line(event: Document, *, revisions: bool) -> str:
     before, after = event["from"], event["to"]
     pods = f"{'?' if before is None else before} → {after}" if before != after else f"{after}"
     if after is None:
-        pods = "-"
+        pods = ""
     head = f"  {clock_time(parse_rfc3339(event['time']))}  {pods:8}"
     if revisions:
         head += f"{event['revision']}  "

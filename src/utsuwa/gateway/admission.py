@@ -95,6 +95,11 @@ class Admission(Generic[B]):
         waiting[request] = None
         return None
 
+    @property
+    def has_backends(self) -> bool:
+        """Whether any backend is usable, however full."""
+        return any(self._levels)
+
     def arrive_at(self, backend: B, request: Requester[B]) -> B | None:
         """As :meth:`arrive`, but preferably at `backend`: if it may get one request more."""
         if backend.usable and not self.waiting and not backend.in_flight >= self.limit > 0:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from utsuwa.gateway.admission import QueueFullError
 from utsuwa.gateway.sessions import set_cookie
+from utsuwa.routing.receipts import server_timing
 
 if TYPE_CHECKING:
     from utsuwa.gateway.accounting import Usage
@@ -24,7 +25,7 @@ class Entrant:
     """A request that knows its host: a connection of HTTP/1.1, or a stream.
 
     Mutable state, kept by the heirs: `backend` (the pod on which it has a slot), `deadline`,
-    `_revision`, `_usage`, `_arrival`; `_status` and `_last_write` of its answer.
+    `_revision`, `_usage`, `_arrival`, `_cold`; `_status` and `_last_write` of its answer.
     """
 
     __slots__ = _NONE
@@ -38,6 +39,8 @@ class Entrant:
     _usage: "Usage"
     _arrival: float
     _last_write: float
+    _cold: float
+    """Its arrival, if it found no pod; that of an earlier request, or less, if it found one."""
     _status: int
     """Of its answer, 0 before that has begun."""
 
@@ -61,7 +64,11 @@ class Entrant:
             return
         if pod is not None:
             self.granted(pod)
-        elif revision.unavailable:
+            return
+        if not revision.has_backends:
+            self._cold = now
+            self.look_at_answer()
+        if revision.unavailable:
             revision.refuse_if_hopeless()
 
     def _pick(self, host: "Host") -> "Revision":
@@ -137,7 +144,29 @@ class Entrant:
         raise NotImplementedError
 
     def look_at_answer(self) -> None:
-        """The answer must not pass unseen: it may need a cookie."""
+        """The answer must not pass unseen: we may have a field to add."""
+
+    def receipt(self, status: int) -> bytes:
+        """The answer to a cold request begins, with `status`: note what it waited for; what its
+        client is to be told of that, if anything."""
+        core, backend, head = self.core, self.backend, self.head
+        if backend is None or not backend.uid:  # our successor writes it
+            return b""
+        start = backend.birth.receipt(
+            self._revision.name,
+            backend.uid,
+            waited=core.monotonic() - self._arrival,
+            now=core.clock.now(),
+            request=(head.method, head.target),
+            status=status,
+        )
+        core.cold_starts.append(start)
+        asked = self._revision.receipts or self.asks_for_receipt()
+        return server_timing(start).encode() if asked else b""
+
+    def asks_for_receipt(self) -> bool:
+        """The client wants to know what a cold start cost."""
+        raise NotImplementedError
 
     def set_fields(self, fields: tuple[tuple[bytes, bytes], ...]) -> None:
         """What the split sets on the request."""

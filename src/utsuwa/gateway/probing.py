@@ -71,6 +71,8 @@ class Prober:
         async with asyncio.timeout(_HTTP_TIMEOUT):
             reader, writer = await asyncio.open_connection(pod.host, port)
             try:
+                if port == pod.port:
+                    pod.birth.connected(self._core.clock.now())
                 if probe.kind != "http":
                     return True
                 writer.write(http_probe(probe, pod.host, port))

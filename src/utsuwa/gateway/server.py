@@ -20,7 +20,17 @@ from utsuwa.gateway.tls import HANDSHAKE_TIMEOUT, SHUTDOWN_TIMEOUT, TlsConnectio
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.log import get_logger
 from utsuwa.kit.tasks import OnDeath, TaskSet
-from utsuwa.routing.messages import Ack, Elsewhere, Hello, Leaving, RevisionStats, Stats, ToGateway
+from utsuwa.routing.messages import (
+    Ack,
+    ColdStarts,
+    Elsewhere,
+    Hello,
+    Leaving,
+    RevisionStats,
+    Stats,
+    ToGateway,
+)
+from utsuwa.routing.receipts import log_fields
 
 _log = get_logger(__name__)
 SWEEP = 0.125
@@ -29,6 +39,7 @@ _TRIM = 60.0
 _PARTING = 0.3
 """Seconds for the last words of what is cut when the gateway ends."""
 _AFTER_BOUNDARY = 0.003
+_STARTS_A_MESSAGE = 500
 
 
 class Paths(NamedTuple):
@@ -233,6 +244,7 @@ class Gateway:
         """What happened in the second that we do not live to see the end of."""
         core = self.core
         now = core.now()
+        self._tell_cold_starts()
         for second, revisions in (
             *core.accounts.take_closed(),
             (core.accounts.second, core.accounts.close(now)),
@@ -251,6 +263,16 @@ class Gateway:
             for second, revisions in accounts.take_closed():
                 if revisions:
                     core.send(self._stats(second, revisions))
+            if core.cold_starts:
+                self._tell_cold_starts()
+
+    def _tell_cold_starts(self) -> None:
+        """Here, in the log, and to control: once a second, so that it costs no cold start time."""
+        starts, self.core.cold_starts = self.core.cold_starts, []
+        for start in starts:
+            _log.info("cold start", **log_fields(start))
+        for first in range(0, len(starts), _STARTS_A_MESSAGE):
+            self.core.send(ColdStarts(tuple(starts[first : first + _STARTS_A_MESSAGE])))
 
     async def _sweep(self) -> None:
         core = self.core

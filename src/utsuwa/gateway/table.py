@@ -50,7 +50,7 @@ class Revision(Admission[Pod]):
 
     __slots__ = (
         "_declared", "core", "http2", "idle_timeout", "name", "patience", "pods", "probe", "prove",
-        "response_start_timeout", "set_fields", "sticky", "successor", "timeout", "unavailable",
+        "receipts", "response_start_timeout", "set_fields", "sticky", "successor", "timeout", "unavailable",
         "undecided", "usage",
     )  # fmt: skip
 
@@ -64,6 +64,7 @@ class Revision(Admission[Pod]):
         self.successor: Pod | None = None
         self.set_fields = False
         self.sticky = False
+        self.receipts = False
         self.http2 = self.undecided = False
         self._declared = ""
         self.unavailable = ""
@@ -128,6 +129,7 @@ class Revision(Admission[Pod]):
             was_usable = False
             self.core.loop.call_later(_SUCCESSOR_RETRY, self.open, pod)
         pod.proven = False
+        pod.birth.again()
         returned = list(requests)
         for request in returned:
             request.disconnected()
@@ -155,6 +157,7 @@ class Revision(Admission[Pod]):
 
     def open(self, backend: Pod) -> None:
         """`backend` may get requests, unless they all go to our successor."""
+        backend.birth.used(self.core.clock.now())
         if self.successor in {None, backend}:
             super().open(backend)
 
@@ -203,6 +206,7 @@ class Revision(Admission[Pod]):
             self.http2, self.undecided = False, True
         self._declared = table.protocol
         self.sticky = table.session_affinity
+        self.receipts = table.receipts
         self.probe = table.probe
         self.unavailable = table.unavailable
         if self.successor is None and table.concurrency != self.limit:
@@ -228,6 +232,7 @@ class Revision(Admission[Pod]):
             pod = made(self.core, self, endpoint.uid, endpoint.host, endpoint.port)
             self.pods[endpoint.uid] = pod
             self.occupy(pod, self._held(pod, self.core.elsewhere))
+        pod.birth.told(endpoint)
         newly_ready = endpoint.ready and not pod.told_ready
         pod.told_ready = endpoint.ready
         if endpoint.draining:
@@ -254,6 +259,7 @@ class Revision(Admission[Pod]):
                 continue
             fresh = self.pods[uid] = Http2Pod(self.core, self, uid, pod.host, pod.port)
             fresh.told_ready = pod.told_ready
+            fresh.birth = pod.birth
             self.occupy(fresh, pod.elsewhere)
             self.prove(fresh)
 

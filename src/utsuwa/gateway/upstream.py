@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from utsuwa.gateway.admission import Backend
+from utsuwa.gateway.births import Birth
 from utsuwa.gateway.core import Core
 from utsuwa.gateway.exchange import Caller, Exchange
 from utsuwa.gateway.http1 import response
@@ -41,7 +42,7 @@ class Pod(Backend):
     """
 
     __slots__ = (
-        "connections", "core", "dialling", "draining", "host", "idle", "port", "prober", "proven", "revision",
+        "birth", "connections", "core", "dialling", "draining", "host", "idle", "port", "prober", "proven", "revision",
         "told_ready",
         "uid", "wanting",
     )  # fmt: skip
@@ -63,6 +64,7 @@ class Pod(Backend):
         self.told_ready = False
         """Control knows that it answers."""
         self.prober: asyncio.Task[None] | None = None
+        self.birth = Birth()
 
     def __repr__(self) -> str:
         state = "usable" if self.usable else "draining" if self.draining else "unproven"

@@ -71,6 +71,12 @@ ROLLOUT_MIN_REQUESTS = "utsuwa.dev/rollout-min-requests"
 ROLLOUT_MAX_SURGE = "utsuwa.dev/rollout-max-surge"
 ROLLOUT_TAKEN_BACK = "utsuwa.dev/rollout-taken-back"
 
+# --- our own ------------------------------------------------------------------------------------
+STARTED = "utsuwa.dev/started"
+"""On a Pod: when its process was started, to the microsecond."""
+COLD_START_RECEIPT = "utsuwa.dev/cold-start-receipt"
+"""On a template, "true": whoever waited for a cold start is told what it cost."""
+
 # --- others -------------------------------------------------------------------------------------
 EXCLUDE_WEBHOOKS = "webhooks.knative.dev/exclude"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"

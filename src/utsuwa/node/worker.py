@@ -13,8 +13,10 @@ from utsuwa.cluster.errors import ApiError, ConflictError, NotFoundError
 from utsuwa.cluster.informer import key_of
 from utsuwa.cluster.port import DeleteOptions, Key, Preconditions
 from utsuwa.kit.backoff import Backoff
+from utsuwa.kit.clock import rfc3339_micro
 from utsuwa.kit.documents import Document, dig
 from utsuwa.kit.log import get_logger
+from utsuwa.model import labels
 from utsuwa.model.kinds import POD
 from utsuwa.node.container import Container, Home, Services
 from utsuwa.node.meter import Reading
@@ -267,12 +269,18 @@ class PodWorker:
         """Node and port first, then at once the status: one commit for both."""
         patch = {
             **bound(self._pod, self._site.node_name, self.port),
-            "metadata": {"uid": self.uid},
+            "metadata": {"uid": self.uid, **self._started()},
         }
         cluster = self._site.services.cluster
         await asyncio.gather(cluster.merge(POD, self._key, patch), self._put_status())
         self._bound = True
         _log.debug("pod bound", pod=self._key, port=self.port)
+
+    def _started(self) -> Document:
+        """The annotation that says when the serving process was started, if it was."""
+        name = serving_container(self._pod)
+        began = next(c.state.running_since for c in self._containers if c.state.name == name)
+        return {"annotations": {labels.STARTED: rfc3339_micro(began)}} if began else {}
 
     async def _put_status(self) -> None:
         states = [container.state for container in self._containers]

@@ -36,6 +36,10 @@ class Endpoint(msgspec.Struct, frozen=True, omit_defaults=True):
     when it answers."""
     draining: bool = False
     """Give it no new request; say :class:`Drained` when its last one has ended."""
+    decided: float = 0.0
+    """Unix seconds at which it was decided that there shall be so many pods; 0 is unknown."""
+    started: float = 0.0
+    """Unix seconds at which its process was started; 0 is unknown."""
 
 
 class RevisionTable(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -52,6 +56,9 @@ class RevisionTable(msgspec.Struct, frozen=True, omit_defaults=True):
     endpoints: tuple[Endpoint, ...] = ()
     session_affinity: bool = False
     """A client's further requests go to the pod that answered its first, as long as that can."""
+    receipts: bool = False
+    """Answers to requests that waited for a cold start say what it cost (`Server-Timing`), whether
+    or not their clients ask for it."""
     unavailable: str = ""
     """When not empty: no pod of this revision can start, and why. Requests that wait get 503."""
 
@@ -196,6 +203,32 @@ class RevisionStats(msgspec.Struct, frozen=True, omit_defaults=True):
     """p50, p95 and p99 in seconds of those that ended."""
 
 
+class ColdStart(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a request that found no pod waited for, and until when; Unix seconds, 0 is unknown."""
+
+    revision: RevisionName
+    uid: str
+    """The pod that answered."""
+    queued: float
+    decided: float = 0.0
+    started: float = 0.0
+    listening: float = 0.0
+    """When a connection to the pod first succeeded."""
+    ready: float = 0.0
+    """When the gateway gave it requests."""
+    first_byte: float = 0.0
+    """When its answer began."""
+    method: str = ""
+    path: str = ""
+    status: int = 0
+
+
+class ColdStarts(msgspec.Struct, tag="cold-starts", frozen=True):
+    """Every cold start whose answer has begun since the last word of this kind; once a second."""
+
+    starts: tuple[ColdStart, ...]
+
+
 class Stats(msgspec.Struct, tag="stats", frozen=True):
     """Once a second, just after the second `second` (Unix, whole) has ended; only revisions in
     use, and each once more with 0 when it has become idle (`spec/autoscaling.md` §2.3)."""
@@ -227,7 +260,7 @@ class Leaving(msgspec.Struct, tag="leaving", frozen=True, omit_defaults=True):
 
 
 ToGateway = Snapshot | Delta | Elsewhere
-ToControl = Hello | Ack | Wake | Stats | EndpointUp | Drained | Leaving
+ToControl = Hello | Ack | Wake | Stats | ColdStarts | EndpointUp | Drained | Leaving
 
 to_gateway = msgspec.msgpack.Decoder(ToGateway)
 to_control = msgspec.msgpack.Decoder(ToControl)

@@ -4,12 +4,14 @@ What a gateway gets is versioned: a :class:`Table` collects changes, and :meth:`
 what changed since the last flush into one Delta.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
 
+from utsuwa.kit.clock import parse_rfc3339
 from utsuwa.kit.documents import Document, dig
+from utsuwa.model.labels import COLD_START_RECEIPT, STARTED
 from utsuwa.routing.messages import (
     Certificate,
     Delta,
@@ -22,6 +24,8 @@ from utsuwa.routing.messages import (
     Split,
     TaggedSplits,
 )
+
+NOTHING_DECIDED: Mapping[str, float] = {}
 
 _INTERNAL_HEADERS = frozenset({"knative-serving-revision", "knative-serving-namespace"})
 """Set per split for the activator's sake (`spec/dataplane.md` §2); one hop has no use for them."""
@@ -104,17 +108,22 @@ def _split(split: Document, path: Document) -> Split:
 
 
 def revision_entry(
-    revision: Document, pods: Iterable[Document], *, autodetect: bool = False
+    revision: Document,
+    pods: Iterable[Document],
+    *,
+    autodetect: bool = False,
+    decided: Mapping[str, float] = NOTHING_DECIDED,
 ) -> RevisionTable:
     """A Revision with its pods as the gateway sees it.
 
     `autodetect`: where its port is not named `h2c`, the gateway finds out what a pod speaks.
+    `decided`: by uid, when it was decided that there shall be such a pod.
     """
     spec = revision["spec"]
     pods = list(pods)
     endpoints = tuple(
         sorted(
-            (found for pod in pods if (found := endpoint_of(pod)) is not None),
+            (found for pod in pods if (found := endpoint_of(pod, decided)) is not None),
             key=lambda endpoint: endpoint.uid,
         )
     )
@@ -126,6 +135,7 @@ def revision_entry(
         response_start_timeout=float(spec.get("responseStartTimeoutSeconds") or 0),
         idle_timeout=float(spec.get("idleTimeoutSeconds") or 0),
         protocol=_protocol(spec, autodetect=autodetect),
+        receipts=dig(metadata, "annotations", COLD_START_RECEIPT, default="") == "true",
         session_affinity=dig(metadata, "annotations", _AFFINITY, default="") == "true",
         probe=probe_of(_serving_container(spec)),
         endpoints=endpoints,
@@ -133,7 +143,7 @@ def revision_entry(
     )
 
 
-def endpoint_of(pod: Document) -> Endpoint | None:
+def endpoint_of(pod: Document, decided: Mapping[str, float] = NOTHING_DECIDED) -> Endpoint | None:
     """A Pod as an endpoint, or None while it has no address or has ended."""
     port = dig(_serving_container(pod["spec"]), "ports", 0, "hostPort")
     if not port or dig(pod, "status", "phase") in {"Succeeded", "Failed"}:
@@ -145,7 +155,17 @@ def endpoint_of(pod: Document) -> Endpoint | None:
         port=port,
         ready=_is_ready(pod),
         draining="deletionTimestamp" in metadata,
+        decided=decided.get(metadata["uid"], 0.0),
+        started=_started(metadata),
     )
+
+
+def _started(metadata: Document) -> float:
+    stamp = dig(metadata, "annotations", STARTED, default="")
+    try:
+        return parse_rfc3339(stamp) if stamp else 0.0
+    except ValueError:  # somebody else has written it
+        return 0.0
 
 
 def _is_ready(pod: Document) -> bool:

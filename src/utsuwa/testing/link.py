@@ -4,7 +4,15 @@ import asyncio
 from pathlib import Path
 
 from utsuwa.kit.framing import FrameDecoder, encode_frame
-from utsuwa.routing.messages import Hello, Stats, ToControl, ToGateway, Wake, to_gateway
+from utsuwa.routing.messages import (
+    ColdStarts,
+    Hello,
+    Stats,
+    ToControl,
+    ToGateway,
+    Wake,
+    to_gateway,
+)
 
 
 class Sink:
@@ -12,10 +20,19 @@ class Sink:
 
     def __init__(self) -> None:
         self.heard: list[object] = []
+        self.raised_at: dict[str, float] = {}
 
     def wake(self, message: Wake) -> None:
         """Keep it."""
         self.heard.append(message)
+
+    def cold_starts(self, message: ColdStarts) -> None:
+        """As the port."""
+        self.heard.append(message)
+
+    def raised(self, revision: str) -> float:
+        """As the port."""
+        return self.raised_at.get(revision, 0.0)
 
     def stats(self, gateway: str, message: Stats) -> None:
         """Keep it."""

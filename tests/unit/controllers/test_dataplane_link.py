@@ -7,6 +7,8 @@ import pytest
 from utsuwa.controllers.dataplane.link import LinkServer
 from utsuwa.routing.messages import (
     Ack,
+    ColdStart,
+    ColdStarts,
     Delta,
     Drained,
     Elsewhere,
@@ -22,6 +24,7 @@ from utsuwa.testing.link import FakeGateway, Sink
 class World:
     def __init__(self, path: Path) -> None:
         self.sink = Sink()
+        self.starts = Sink()
         self.acknowledged: list[int] = []
         self.path = path
         self.server = LinkServer(
@@ -29,6 +32,7 @@ class World:
             snapshot=lambda: Snapshot("epoch", 7, (), ()),
             sink=self.sink,
             on_acknowledged=self.acknowledged.append,
+            starts=self.starts,
         )
         self.dialled: list[FakeGateway] = []
 
@@ -168,3 +172,14 @@ async def test_several_that_leave_hold_together(world: World) -> None:
     gateways[1].say(Leaving((("pod-1", 1),)))
     heard = [await gateways[2].hear() for _ in range(2)]
     assert heard == [Elsewhere((("pod-1", 2),), all=True), Elsewhere((("pod-1", 3),))]
+
+
+async def test_cold_starts_go_to_whoever_wants_them(world: World) -> None:
+    """And to nobody else."""
+    gateway = await world.dial()
+    await gateway.hear()
+    told = ColdStarts((ColdStart("default/a", "pod-1", 4.0, first_byte=4.5),))
+    gateway.say(told)
+    await world.settle()
+    assert world.starts.heard == [told]
+    assert world.sink.heard == []

@@ -13,7 +13,7 @@ from utsuwa.cluster.errors import NotFoundError
 from utsuwa.cluster.informer import key_of
 from utsuwa.cluster.port import Key
 from utsuwa.controllers.dataplane.certificates import CertificateSource
-from utsuwa.controllers.dataplane.link import LinkServer, StatsSink
+from utsuwa.controllers.dataplane.link import ColdStartSink, LinkServer, StatsSink
 from utsuwa.controllers.framework import Context, Controller
 from utsuwa.kit.clock import rfc3339
 from utsuwa.kit.documents import Document, copy, dig
@@ -31,16 +31,27 @@ REVISION_LABEL = "serving.knative.dev/revision"
 class DataPlane:
     """The table, the link and the Ingress reconciler, kept in step.
 
-    Mutable state: `_table`; `_pods`, by revision and uid; `_pending`, the version that an Ingress
+    Mutable state: `_table`; `_pods`, by revision and uid; `_decided`, by uid, when it was decided
+    that there shall be such a pod; `_pending`, the version that an Ingress
     waits for, until it has been acknowledged once; `_flush`, the flush that is due. Changes of
     one loop step go out as one Delta.
     """
 
-    def __init__(self, context: Context, *, socket: Path, sink: StatsSink, address: str) -> None:
+    def __init__(
+        self,
+        context: Context,
+        *,
+        socket: Path,
+        sink: StatsSink,
+        address: str,
+        starts: ColdStartSink | None = None,
+    ) -> None:
         self._context = context
         self._address = address
         self._table = Table(context.ids.uid())
         self._pods: dict[RevisionName, dict[str, Document]] = {}
+        self._decided: dict[str, float] = {}
+        self._starts = starts
         self._pending: dict[Key, int] = {}
         self._flush: asyncio.Handle | None = None
         self.link = LinkServer(
@@ -48,6 +59,7 @@ class DataPlane:
             snapshot=self._snapshot,
             sink=sink,
             on_acknowledged=self._acknowledged,
+            starts=starts,
         )
         self._ingresses = context.informers.of(INGRESS)
         self._revisions = context.informers.of(REVISION)
@@ -168,6 +180,10 @@ class DataPlane:
         self._schedule()
 
     def _pod_changed(self, old: Document | None, new: Document | None) -> None:
+        if old is None and new is not None and self._starts is not None:
+            decided = self._starts.raised(_revision_name(new))
+            if decided:
+                self._decided[new["metadata"]["uid"]] = decided
         for document in (old, new):
             name = _revision_name(document) if document is not None else ""
             if name and document is not None:
@@ -177,6 +193,7 @@ class DataPlane:
                 else:
                     pods.pop(document["metadata"]["uid"], None)
                     if new is None:
+                        self._decided.pop(document["metadata"]["uid"], None)
                         self.link.forget(document["metadata"]["uid"])
         self._refresh({_revision_name(d) for d in (old, new) if d is not None})
 
@@ -193,7 +210,9 @@ class DataPlane:
     def _entry(self, revision: Document) -> RevisionTable:
         flag = self._context.settings.current.features.autodetect_http2
         pods = self._pods.get(str(key_of(revision)), {}).values()
-        return revision_entry(revision, pods, autodetect=flag is Flag.ENABLED)
+        return revision_entry(
+            revision, pods, autodetect=flag is Flag.ENABLED, decided=self._decided
+        )
 
     def _taken(self, ingress: Document) -> tuple[str, str] | None:
         """A host of this Ingress that another Route holds, and that Route."""

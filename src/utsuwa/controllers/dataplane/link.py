@@ -17,12 +17,14 @@ from utsuwa.kit.framing import FrameDecoder, FrameError, encode_frame
 from utsuwa.kit.log import get_logger
 from utsuwa.routing.messages import (
     Ack,
+    ColdStarts,
     Delta,
     Drained,
     Elsewhere,
     EndpointUp,
     Hello,
     Leaving,
+    RevisionName,
     Snapshot,
     Stats,
     ToControl,
@@ -42,6 +44,19 @@ class StatsSink(Protocol):
 
     def stats(self, gateway: str, message: Stats) -> None:
         """One gateway's figures of one second."""
+        ...
+
+
+class ColdStartSink(Protocol):
+    """Who knows when pods were decided on, and wants to know what came of it: the autoscaler."""
+
+    def cold_starts(self, message: ColdStarts) -> None:
+        """What requests that found no pod have waited for."""
+        ...
+
+    def raised(self, revision: RevisionName) -> float:
+        """When it was last decided that the revision shall have more pods; Unix seconds, 0 is
+        unknown."""
         ...
 
 
@@ -100,10 +115,12 @@ class LinkServer:
         snapshot: Callable[[], Snapshot],
         sink: StatsSink,
         on_acknowledged: Callable[[int], None],
+        starts: ColdStartSink | None = None,
     ) -> None:
         self._path = path
         self._snapshot = snapshot
         self._sink = sink
+        self._starts = starts
         self._on_acknowledged = on_acknowledged
         self._gateways: set[_Gateway] = set()
         self._arrivals = 0
@@ -173,10 +190,8 @@ class LinkServer:
     def received(self, gateway: _Gateway, message: ToControl) -> None:
         """Act on one message of a gateway."""
         match message:
-            case Wake():
-                self._sink.wake(message)
-            case Stats():
-                self._sink.stats(gateway.name, message)
+            case Wake() | Stats() | ColdStarts():
+                self._traffic(gateway, message)
             case EndpointUp():
                 # The node sees readiness for itself; this is for whoever reads along.
                 _log.debug("endpoint answers", revision=message.revision, uid=message.uid)
@@ -199,6 +214,16 @@ class LinkServer:
                 self._share_out()
                 gateway.send(encode_frame(self._snapshot()))
                 _log.info("gateway connected", gateway=name)
+
+    def _traffic(self, gateway: _Gateway, message: Wake | Stats | ColdStarts) -> None:
+        match message:
+            case Wake():
+                self._sink.wake(message)
+            case Stats():
+                self._sink.stats(gateway.name, message)
+            case ColdStarts():
+                if self._starts is not None:
+                    self._starts.cold_starts(message)
 
     def left(self, gateway: _Gateway) -> None:
         """A gateway hung up; what only it was asked for is settled."""

@@ -11,6 +11,7 @@ nothing. Three things do not wait for a tick:
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import Callable
 
 import msgspec
@@ -32,7 +33,7 @@ from utsuwa.kit.log import get_logger
 from utsuwa.kit.tasks import TaskSet
 from utsuwa.model import names
 from utsuwa.model.kinds import DEPLOYMENT, POD
-from utsuwa.routing.messages import RevisionStats, Stats, Wake
+from utsuwa.routing.messages import ColdStart, ColdStarts, RevisionStats, Stats, Wake
 
 _log = get_logger(__name__)
 
@@ -42,6 +43,8 @@ SETTLING = 5.0
 """Seconds after our own start in which silence of the gateways does not mean idleness."""
 BATCH = 50
 """Decisions between two breaths of the event loop: about a millisecond."""
+KEPT_COLD_STARTS = 100
+"""Of each revision, the newest."""
 EARLY_WAKES = 10_000
 """Wake-ups remembered for revisions that are not known yet."""
 
@@ -58,7 +61,7 @@ class Target(msgspec.Struct, frozen=True):
 class _Revision:
     """One revision's state: its target, its autoscaler, its history."""
 
-    __slots__ = ("autoscaler", "history", "key", "onset", "target")
+    __slots__ = ("autoscaler", "cold_starts", "history", "key", "onset", "raised", "target")
 
     def __init__(self, key: Key, target: Target, autoscaler: Autoscaler) -> None:
         self.key = key
@@ -66,6 +69,8 @@ class _Revision:
         self.autoscaler = autoscaler
         self.history = History()
         self.onset: Onset | None = None
+        self.raised = 0.0
+        self.cold_starts: deque[ColdStart] = deque(maxlen=KEPT_COLD_STARTS)
 
 
 class Scaler:
@@ -164,6 +169,18 @@ class Scaler:
         ready = self._pods.counts(revision.key).ready
         return because("starved", waiting=figures.waiting) if want <= ready else None
 
+    def cold_starts(self, message: ColdStarts) -> None:
+        """What requests that found no pod have waited for."""
+        for start in message.starts:
+            revision = self._revisions.get(_key(start.revision))
+            if revision is not None:
+                revision.cold_starts.append(start)
+
+    def raised(self, revision: str) -> float:
+        """When it was last decided that `revision` (namespace/name) shall have more pods."""
+        found = self._revisions.get(_key(revision))
+        return 0.0 if found is None else found.raised
+
     # --- what the reconciler asks -------------------------------------------------------------
 
     def track(self, key: Key, target: Target) -> Autoscaler:
@@ -232,6 +249,11 @@ class Scaler:
         found = self._revisions.get(revision)
         return [] if found is None else found.history.entries()
 
+    def last_cold_starts(self, revision: Key) -> list[ColdStart]:
+        """The newest of `revision`, oldest first."""
+        found = self._revisions.get(revision)
+        return [] if found is None else list(found.cold_starts)
+
     def parameters(self, revision: Key) -> Parameters | None:
         """What steers `revision` now, or None where nobody looks after it."""
         found = self._revisions.get(revision)
@@ -272,6 +294,8 @@ class Scaler:
             self._active.discard(revision.key)
         if decision is None:
             return
+        if decision.desired > max(0, before[0]):
+            revision.raised = now
         if at_once:
             self._scale_up(revision, decision.desired)
         if informs(before, (autoscaler.desired, autoscaler.excess)):

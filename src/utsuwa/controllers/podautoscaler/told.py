@@ -13,6 +13,8 @@ from utsuwa.controllers.podautoscaler.scaler import Scaler
 from utsuwa.kit.clock import rfc3339_micro
 from utsuwa.kit.documents import Document
 from utsuwa.model.config_autoscaler import HPA_CLASS, KPA_CLASS
+from utsuwa.routing.messages import ColdStart
+from utsuwa.routing.receipts import milliseconds, phases, total
 
 
 class Decisions:
@@ -49,6 +51,9 @@ class Decisions:
                 "terminating": counts.terminating,
             },
             "parameters": None if parameters is None else _parameters(parameters),
+            "coldStarts": [
+                document_of_start(one) for one in self._scaler.last_cold_starts(autoscaler)
+            ],
         }
 
 
@@ -103,6 +108,19 @@ def horizontal_of(decision: HorizontalDecision) -> Document:
         "applied": True,
         "scaleReasons": [],
         "changesAt": None,
+    }
+
+
+def document_of_start(start: ColdStart) -> Document:
+    """What a request waited for: milliseconds, as a whole and by phase."""
+    return {
+        "time": rfc3339_micro(start.queued),
+        "pod": start.uid,
+        "method": start.method,
+        "path": start.path,
+        "status": start.status,
+        "total": milliseconds(total(start)),
+        "phases": {name: milliseconds(part) for name, part in phases(start).items()},
     }
 
 

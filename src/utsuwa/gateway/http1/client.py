@@ -87,7 +87,7 @@ class ClientConnection(Incoming):
         elif not mine.http11:
             out = with_field(out, b"Connection", b"keep-alive")
         self._events = b"text/event-stream" in out
-        self._write(self._with_session(out))
+        self._write(self._with_own_fields(out, head.status))
 
     def response_body(self, data: bytes, chunks: ChunkedBody | None) -> bool:
         """More of the body."""

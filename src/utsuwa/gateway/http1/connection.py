@@ -46,7 +46,7 @@ class Connection(Entrant, asyncio.Protocol):
     """
 
     __slots__ = (
-        "_answer_chunks", "_answer_length", "_arrival", "_body_chunks", "_body_left", "_buffer", "_decode", "_eof", "_events", "_keep",
+        "_answer_chunks", "_answer_length", "_arrival", "_body_chunks", "_body_left", "_buffer", "_cold", "_decode", "_eof", "_events", "_keep",
         "_last_read", "_last_write", "_parting", "_pod_eof", "_raw", "_read_paused", "_reading", "_replay", "_retried", "_revision", "_state",
         "_status", "_usage", "_ways", "_write_paused", "backend", "core", "deadline", "head", "peer",
         "plain", "transport", "upstream",
@@ -68,6 +68,7 @@ class Connection(Entrant, asyncio.Protocol):
         self._body_chunks: ChunkedBody | None = None
         self._replay: bytes | None = None
         self._arrival = 0.0
+        self._cold = -1.0
         self._last_read = inf
         self._last_write = 0.0
         self._status = 0
@@ -214,9 +215,13 @@ class Connection(Entrant, asyncio.Protocol):
         """Close at once."""
         self.transport.abort()
 
-    def _with_session(self, out: bytes) -> bytes:
+    def _with_own_fields(self, out: bytes, status: int) -> bytes:
         cookie = self.new_session() if self._revision.sticky else b""
-        return with_field(out, b"Set-Cookie", cookie) if cookie else out
+        out = with_field(out, b"Set-Cookie", cookie) if cookie else out
+        if self._cold == self._arrival:
+            timing = self.receipt(status)
+            out = with_field(out, b"Server-Timing", timing) if timing else out
+        return out
 
     # --- the ends of a request ------------------------------------------------------------------
 

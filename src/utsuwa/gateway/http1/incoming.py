@@ -8,6 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from utsuwa.gateway.answers import https_url, unknown_host
+from utsuwa.gateway.births import ASKED
 from utsuwa.gateway.http1 import request
 from utsuwa.gateway.http1.chunked import ChunkedBody
 from utsuwa.gateway.http1.connection import (
@@ -167,12 +168,17 @@ class Incoming(Tunnel):
         return in_head(self.head.out)
 
     def look_at_answer(self) -> None:
-        """The answer must not pass unseen: it may need a cookie."""
+        """The answer must not pass unseen: we may have a field to add."""
         self.plain = False
 
+    def asks_for_receipt(self) -> bool:
+        """The client wants to know what a cold start cost."""
+        return ASKED in self.head.out.lower()
+
     def _may_pass_unseen(self) -> bool:
-        sticky = self._state in {WAITING, ACTIVE} and self._revision.sticky
-        return self.head.plain and self._keep and self._status == 0 and not sticky
+        under_way = self._state in {WAITING, ACTIVE}
+        seen = under_way and (self._revision.sticky or self._cold == self._arrival)
+        return self.head.plain and self._keep and self._status == 0 and not seen
 
     def _first_body(self, data: bytes, end: int) -> None:
         rest = data[end:] if end < len(data) else b""

@@ -22,7 +22,7 @@ class Tunnel(Connection):
         self._state = TUNNEL
         self._status = 101
         self._parting = False
-        self.transport.write(self._with_session(head.out))
+        self.transport.write(self._with_own_fields(head.out, 101))
         websocket = b"\r\nupgrade: websocket" in head.out.lower()
         self._ways = (
             (Way(self.transport.write), Way(upstream.transport.write)) if websocket else None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from utsuwa.gateway.accounting import CLIENT_LEFT
 from utsuwa.gateway.answers import https_url, unknown_host
+from utsuwa.gateway.births import ASKED_NAME
 from utsuwa.gateway.entrance import Entrant
 from utsuwa.gateway.http1.errors import BadMessageError, late_body
 from utsuwa.gateway.http1.probes import Reply
@@ -51,7 +52,7 @@ class ClientStream(Entrant, Stream):
     """
 
     __slots__ = (
-        "_arrival", "_bare", "_content", "_content_size", "_events", "_extra", "_last_read", "_last_write",
+        "_arrival", "_bare", "_cold", "_content", "_content_size", "_events", "_extra", "_last_read", "_last_write",
         "_received",
         "_replayable", "_request_trailers", "_revision", "_state", "_status", "_tries", "_untaken",
         "_usage",
@@ -72,6 +73,7 @@ class ClientStream(Entrant, Stream):
         self.carrier: Carrier | None = None
         self._state = _NEW
         self._arrival = self._last_write = 0.0
+        self._cold = -1.0
         self._last_read = inf
         self._untaken = 0
         self._content: list[bytes] = []
@@ -129,6 +131,10 @@ class ClientStream(Entrant, Stream):
             fields = [(b":status", b"301"), (b"location", location), (b"content-length", b"0")]
             self.write_head(fields, end=True)
         return None
+
+    def asks_for_receipt(self) -> bool:
+        """The client wants to know what a cold start cost."""
+        return any(name == ASKED_NAME for name, _ in self.head.fields)
 
     def set_fields(self, fields: tuple[Field, ...]) -> None:
         """What the split sets on the request."""
@@ -250,6 +256,8 @@ class ClientStream(Entrant, Stream):
         cookie = self.new_session() if self._revision.sticky else b""
         if cookie:
             fields = [*fields, (b"set-cookie", cookie)]
+        if self._cold == self._arrival and (timing := self.receipt(status)):
+            fields = [*fields, (b"server-timing", timing)]
         self.write_head([(b":status", b"%d" % status), *fields], end=end)
 
     def content(self, data: bytes, *, end: bool) -> None:
