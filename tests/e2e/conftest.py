@@ -48,6 +48,7 @@ class Up:
     gateway_port: int = field(default_factory=free_port)
     api_port: int = field(default_factory=free_port)
     https_port: int = field(default_factory=free_port)
+    metrics_port: int = field(default_factory=free_port)
     process: subprocess.Popen[str] | None = None
     lines: list[str] = field(default_factory=list)
 
@@ -69,6 +70,7 @@ class Up:
                 sys.executable, "-m", "utsuwa.cli", "up", "--data-dir", str(self.data_dir),
                 "--gateway-port", str(self.gateway_port), "--api-port", str(self.api_port),
                 "--https-port", str(self.https_port),
+                "--metrics-port", str(self.metrics_port),
                 "--address", "off", *self.arguments,
             ],
             stdout=subprocess.PIPE,

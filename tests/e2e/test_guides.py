@@ -61,6 +61,7 @@ def script_of(guide: str, up: Up) -> str:
     text = "\n".join(lines).replace(":8080", f":{up.gateway_port}")
     for long, short in SHORTER.items():
         text = text.replace(long, short)
+    text = text.replace(":9464", f":{up.metrics_port}")
     return text.replace(":8443", f":{up.https_port}")
 
 

@@ -58,8 +58,9 @@ async def serve(options: ControlOptions) -> int:
     plane = ControlPlane(options, clock=SystemClock(), ids=Ids(), on_death=end.died)
     sockets = [socket.socket(fileno=fd) for fd in options.api_fds]
     gke = [socket.socket(fileno=fd) for fd in options.gke_fds]
+    metrics = [socket.socket(fileno=fd) for fd in options.metrics_fds]
     try:
-        notes = await plane.start(sockets, gke_sockets=gke)
+        notes = await plane.start(sockets, gke_sockets=gke, metrics_sockets=metrics)
         await _first(plane.serving(), end.asked.wait())
         if not end.asked.is_set():
             _report_ready(options.ready_fd, notes)

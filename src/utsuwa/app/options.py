@@ -14,6 +14,9 @@ HTTPS_PORT = 8443
 """Where services are served with TLS when nobody says otherwise: 443 is the API server's, for
 gcloud's sake."""
 
+METRICS_PORT = 9464
+"""Where metrics are served when nobody says otherwise: where OpenTelemetry's exporters do."""
+
 USER_MISTAKE = 78
 """Exit code of a child that cannot run as it was told to (EX_CONFIG): starting it again would not
 help. Its last line of output says why."""
@@ -43,6 +46,8 @@ class UpOptions:
     console_port: int = 8090
     https_port: int | None = None
     """0 for none; None for 8443 if that is to be had."""
+    metrics_port: int | None = None
+    """0 for none; None for 9464 if that is to be had."""
     domain: str = "localhost"
     address: str = "127.0.0.2"
     gke_port: int = 8001
@@ -74,6 +79,7 @@ class ControlOptions:
     """Of the GKE control API, on `address` too; none where it is not served."""
     ready_fd: int
     anonymous: str = ""
+    metrics_fds: tuple[int, ...] = ()
 
     def to_environment(self) -> str:
         """One environment variable's worth."""
@@ -86,6 +92,7 @@ class ControlOptions:
         members["data_dir"] = Path(members["data_dir"])
         members["api_fds"] = tuple(members["api_fds"])
         members["gke_fds"] = tuple(members["gke_fds"])
+        members["metrics_fds"] = tuple(members["metrics_fds"])
         return cls(**members)
 
 

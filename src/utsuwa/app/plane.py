@@ -12,6 +12,7 @@ from utsuwa.app.bootstrap import Addresses, bootstrap
 from utsuwa.app.containers import Containers
 from utsuwa.app.history import Fleet, HistoryFile, Recorder, Sinks, Told
 from utsuwa.app.identity import Identity, PodTokens, rights, watch
+from utsuwa.app.metrics import Collector, Internals, MetricsServer, Traffic
 from utsuwa.app.mirrors import Mirrors, is_mirror
 from utsuwa.app.options import ControlOptions, Layout
 from utsuwa.cluster.embedded import Embedded
@@ -43,11 +44,12 @@ from utsuwa.kit.documents import Document
 from utsuwa.kit.ids import Ids
 from utsuwa.kit.log import get_logger
 from utsuwa.kit.tasks import OnDeath, TaskSet
-from utsuwa.model.kinds import CONFIG_MAP, KINDS
+from utsuwa.model.kinds import CONFIG_MAP, KINDS, REVISION
 from utsuwa.model.usage import PodUse
 from utsuwa.node import AdoptionReport, NodeAgent, ProcessRuntime, default_node_name
 from utsuwa.node.images import ImageStore
 from utsuwa.routing.guard import Figures
+from utsuwa.routing.messages import ColdStarts, RevisionName
 from utsuwa.store import Store
 
 _log = get_logger(__name__)
@@ -83,6 +85,8 @@ class ControlPlane:
         self._scaler = Scaler(self._context)
         self._horizontal = HorizontalHistory()
         self._figures = Figures()
+        self._traffic = Traffic(clock)
+        self._running: list[Controller] = []
         self._history_file = HistoryFile(self._layout.history)
         self._fleet = Fleet(self._context.informers, self._measured, clock)
         self._recorder = Recorder(
@@ -91,8 +95,8 @@ class ControlPlane:
         self._dataplane = DataPlane(
             self._context,
             socket=self._layout.link,
-            sink=Sinks(self._scaler, self._recorder, self._figures),
-            starts=self._scaler,
+            sink=Sinks(self._scaler, self._recorder, self._figures, self._traffic),
+            starts=_Starts(self._scaler, self._traffic),
             address=self._addresses.gateway_ip,
         )
         self._runtime = ProcessRuntime(
@@ -140,6 +144,20 @@ class ControlPlane:
             containers=Containers(self._node.access),
             history=Told(self._recorder, self._fleet),
         )
+        self._metrics = MetricsServer(
+            Collector(
+                self._traffic,
+                self._scaler,
+                self._context.informers.of(REVISION),
+                Internals(
+                    store=self._store,
+                    controllers=lambda: self._running,
+                    gateways=lambda: self._dataplane.link.count,
+                    version=__version__,
+                ),
+                clock,
+            ).text
+        )
         self._gke = gke.build(
             cluster,
             layout=self._layout,
@@ -154,7 +172,11 @@ class ControlPlane:
         return f"<ControlPlane {self._tasks!r}>"
 
     async def start(
-        self, sockets: Sequence[socket.socket], *, gke_sockets: Sequence[socket.socket] = ()
+        self,
+        sockets: Sequence[socket.socket],
+        *,
+        gke_sockets: Sequence[socket.socket] = (),
+        metrics_sockets: Sequence[socket.socket] = (),
     ) -> list[str]:
         """Bring everything up; returns what the user should know of it, a line each."""
         await self._store.open()
@@ -174,7 +196,7 @@ class ControlPlane:
         # process) comes before those that only tell of it.
         report = await self._node.start(self._tasks)
         await self._gke.serve(gke_sockets, self._identity.context)
-        controllers = self._controllers()
+        controllers = self._running = self._controllers()
         _check_unique(controllers)
         await self._dataplane.start(self._tasks)
         self._scaler.start(self._tasks)
@@ -183,6 +205,7 @@ class ControlPlane:
                 controller.patience = PATIENCE
             controller.start(self._tasks)
         self._tasks.spawn(self._mirrors.run(), name="mirrors")
+        await self._metrics.serve(metrics_sockets)
         self._history_file.start()
         self._tasks.spawn(self._recorder.run(), name="history")
         self._tasks.spawn(self._fleet.measure_forever(), name="history of use")
@@ -197,6 +220,7 @@ class ControlPlane:
         them."""
         await self._api.close()
         await self._gke.close()
+        await self._metrics.close()
         if not keep_pods:
             await self._node.stop()
         await self._tasks.close()
@@ -253,6 +277,21 @@ class ControlPlane:
         options = self._options
         local = options.domain == "localhost" or options.domain.endswith(".localhost")
         return 80 if options.address_has_gateway and not local else options.gateway_port
+
+
+class _Starts:
+    """Cold starts, for who explains them and for who counts them."""
+
+    def __init__(self, scaler: Scaler, traffic: Traffic) -> None:
+        self._scaler = scaler
+        self._traffic = traffic
+
+    def cold_starts(self, message: ColdStarts) -> None:
+        self._scaler.cold_starts(message)
+        self._traffic.cold_starts(message)
+
+    def raised(self, revision: RevisionName) -> float:
+        return self._scaler.raised(revision)
 
 
 class _Logs:

@@ -5,7 +5,7 @@ import errno
 import socket
 from dataclasses import dataclass, field
 
-from utsuwa.app.options import HTTPS_PORT
+from utsuwa.app.options import HTTPS_PORT, METRICS_PORT
 
 BACKLOG = 4096
 
@@ -25,6 +25,7 @@ class Listeners:
     """The gateway's, for connections that begin with a TLS handshake."""
     api: list[socket.socket] = field(default_factory=list)
     gke: list[socket.socket] = field(default_factory=list)
+    exposition: list[socket.socket] = field(default_factory=list)
     address_has_api: bool = False
     address_has_gateway: bool = False
     notes: list[str] = field(default_factory=list)
@@ -37,7 +38,7 @@ class Listeners:
 
     def close(self) -> None:
         """Close them all."""
-        groups = (self.gateway, self.tls, self.api, self.gke, *self.more)
+        groups = (self.gateway, self.tls, self.api, self.gke, self.exposition, *self.more)
         for listener in (one for group in groups for one in group):
             listener.close()
 
@@ -97,10 +98,11 @@ def bind_all(
     https_port: int | None = 0,
     workers: int = 1,
     gke_port: int = 8001,
+    metrics_port: int | None = 0,
 ) -> Listeners:
     """Bind everything that `up` serves on, for `workers` gateways; they share what TLS is on.
 
-    `https_port`: 0 for none, None for the usual one if that is to be had.
+    `https_port`, `metrics_port`: 0 for none, None for the usual one if that is to be had.
 
     Raises:
         PortInUseError: a port that was asked for by number cannot be had, or not be shared.
@@ -109,17 +111,20 @@ def bind_all(
     try:
         listeners.gateway.append(_required(gateway_port, "--gateway-port"))
         listeners.api.append(_required(api_port, "--api-port"))
-        if https_port:
-            listeners.tls.append(_required(https_port, "--https-port"))
+        for chosen, flag, group in (
+            (https_port, "--https-port", listeners.tls),
+            (metrics_port, "--metrics-port", listeners.exposition),
+        ):
+            if chosen:
+                group.append(_required(chosen, flag))
     except PortInUseError:
         listeners.close()
         raise
     for port, group in ((gateway_port, listeners.gateway), (api_port, listeners.api)):
         _also_ipv6(port, group)
-    if https_port is None:
-        _bind_usual_https(listeners)
-    if listeners.tls:
-        _bind_more_https(address, listeners)
+    if metrics_port is None:
+        _bind_usual_metrics(listeners)
+    _bind_https(https_port, address, listeners)
     if address != "off":
         _bind_address(address, gke_port, listeners)
     for _ in range(workers - 1):
@@ -152,6 +157,13 @@ def _also_ipv6(port: int, group: list[socket.socket]) -> None:
         return
 
 
+def _bind_https(https_port: int | None, address: str, listeners: Listeners) -> None:
+    if https_port is None:
+        _bind_usual_https(listeners)
+    if listeners.tls:
+        _bind_more_https(address, listeners)
+
+
 def _bind_usual_https(listeners: Listeners) -> None:
     try:
         listeners.tls.append(listen("127.0.0.1", HTTPS_PORT))
@@ -159,6 +171,16 @@ def _bind_usual_https(listeners: Listeners) -> None:
         listeners.notes.append(
             f"127.0.0.1:{HTTPS_PORT} not served: {_reason(error)}; services have no https. "
             "Choose another port with --https-port, or none with --https-port 0"
+        )
+
+
+def _bind_usual_metrics(listeners: Listeners) -> None:
+    try:
+        listeners.exposition.append(listen("127.0.0.1", METRICS_PORT))
+    except OSError as error:
+        listeners.notes.append(
+            f"127.0.0.1:{METRICS_PORT} not served: {_reason(error)}; there are no metrics. "
+            "Choose another port with --metrics-port, or none with --metrics-port 0"
         )
 
 

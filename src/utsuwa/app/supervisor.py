@@ -288,6 +288,7 @@ class Supervisor:
     def _control_child(self) -> Child:
         fds = [listener.fileno() for listener in self._listeners.api]
         gke_fds = [listener.fileno() for listener in self._listeners.gke]
+        metrics_fds = [listener.fileno() for listener in self._listeners.exposition]
         options = ControlOptions(
             data_dir=self._options.data_dir,
             domain=self._options.domain,
@@ -301,11 +302,14 @@ class Supervisor:
             address_has_gateway=self._listeners.address_has_gateway,
             api_fds=tuple(fds),
             gke_fds=tuple(gke_fds),
+            metrics_fds=tuple(metrics_fds),
             ready_fd=self._ready_out,
             anonymous=self._options.anonymous,
         )
         environment = {"UTSUWA_CONTROL": options.to_environment()}
-        return self._child("control", ["-m", "utsuwa.app.control"], environment, fds + gke_fds)
+        return self._child(
+            "control", ["-m", "utsuwa.app.control"], environment, fds + gke_fds + metrics_fds
+        )
 
     def _child(self, name: str, arguments: list[str], environment: dict[str, str],
                fds: list[int]) -> Child:  # fmt: skip
@@ -463,6 +467,7 @@ def run(options: UpOptions) -> int:
                 address=options.address,
                 workers=options.gateway_workers,
                 gke_port=options.gke_port,
+                metrics_port=options.metrics_port,
             )
             for note in listeners.notes:
                 _say(note, sys.stderr)

@@ -42,6 +42,16 @@ class WorkQueue(Generic[K]):
         """Whether nothing is ready or in work (delayed keys do not count)."""
         return not self._ready and not self._working
 
+    @property
+    def depth(self) -> int:
+        """Keys that are ready to be worked on."""
+        return len(self._ready)
+
+    @property
+    def failing(self) -> int:
+        """Keys whose last pass failed."""
+        return len(self._failures)
+
     def add(self, key: K) -> None:
         """Work on `key` as soon as a worker is free."""
         if key in self._working:

@@ -10,6 +10,12 @@ endpoints that are in both.
 
 import msgspec
 
+LATENCY_BOUNDS = (
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+)  # fmt: skip
+"""Upper bounds in seconds of the original's histograms of request times (`spec/dataplane.md` §11);
+one more bucket is for all that took longer."""
+
 RevisionName = str
 """`namespace/name` of a Revision."""
 
@@ -201,6 +207,11 @@ class RevisionStats(msgspec.Struct, frozen=True, omit_defaults=True):
     """Answers made by the gateway itself (502, 503, 504) among them."""
     latency: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """p50, p95 and p99 in seconds of those that ended."""
+    buckets: tuple[int, ...] = ()
+    """How many of those that ended fall into each bucket of :data:`LATENCY_BOUNDS`; none told where
+    none ended."""
+    latency_sum: float = 0.0
+    """Seconds of those that ended, all together."""
 
 
 class ColdStart(msgspec.Struct, frozen=True, omit_defaults=True):

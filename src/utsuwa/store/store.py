@@ -58,6 +58,8 @@ class Store:
         self._assigned = 0
         self._epoch = 0
         self._open = False
+        self.commits = 0
+        """Batches of writes that were committed since we were opened."""
 
     def __repr__(self) -> str:
         state = "open" if self._open else "closed"
@@ -91,6 +93,11 @@ class Store:
     def version(self) -> int:
         """The newest committed version."""
         return self._version
+
+    @property
+    def size(self) -> int:
+        """Committed objects."""
+        return len(self._objects)
 
     def get(self, key: ObjectKey) -> Document | None:
         """The committed object at `key`, shared: do not change it."""
@@ -186,6 +193,7 @@ class Store:
         if error is not None:
             self._failed(writes, error)
             return
+        self.commits += 1
         for write in writes:
             if write.entry is not None:
                 self._apply(write.entry)

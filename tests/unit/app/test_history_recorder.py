@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -77,7 +78,7 @@ class World:
         await self.cluster.merge(POD, Key("default", name), status, subresource="status")
         return made
 
-    def serve(self, requests: int, *, gateway: str = "g", **figures: int) -> None:
+    def serve(self, requests: int, *, gateway: str = "g", **figures: Any) -> None:
         told = RevisionStats(
             revision=str(WEB), concurrency=0.0, requests=requests, completed=requests,
             status=(0, requests, 0, 0, 0, 0), latency=(0.001, 0.002, 0.003), **figures,

@@ -68,3 +68,22 @@ def _accept_all(listener: socket.socket) -> int:
         except BlockingIOError:
             return count
         count += 1
+
+
+def test_metrics_are_on_the_port_that_was_asked_for_or_on_none() -> None:
+    """A note where the usual one is taken is for `None` alone."""
+    port = free_port()
+    listeners = bind_all(
+        gateway_port=free_port(), api_port=free_port(), address="off", metrics_port=port
+    )
+    try:
+        assert [one.getsockname() for one in listeners.exposition] == [("127.0.0.1", port)]
+        with pytest.raises(PortInUseError, match="--metrics-port"):
+            bind_all(
+                gateway_port=free_port(), api_port=free_port(), address="off", metrics_port=port
+            )
+    finally:
+        listeners.close()
+    none = bind_all(gateway_port=free_port(), api_port=free_port(), address="off")
+    assert none.exposition == []
+    none.close()

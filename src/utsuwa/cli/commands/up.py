@@ -25,6 +25,11 @@ _PORT = click.IntRange(1, 65535)
     help="Port of your services with TLS [8443 if it is free], 0 for none.",
 )
 @click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    help="Port of metrics for Prometheus [9464 if it is free], 0 for none.",
+)
+@click.option(
     "--api-port", type=_PORT, default=6443, show_default=True, help="Port of the Kubernetes API."
 )
 @click.option(
@@ -84,10 +89,11 @@ _PORT = click.IntRange(1, 65535)
     default=None,
     help="Let callers on this machine who do not say who they are act in this role [view].",
 )
-def command(
+def command(  # noqa: PLR0913  (each one is an option of the command line, all by name)
     *,
     data_dir: Path | None,
     https_port: int | None,
+    metrics_port: int | None,
     domain: str,
     address: str,
     runtime: str,
@@ -109,13 +115,14 @@ def command(
                 --console-port 8091 --address off          # a second one beside it
     """
     own = [port for name, port in ports.items() if name != "gke_port"]  # that one is elsewhere
-    _check(domain, address, (*own, https_port or -1))
+    _check(domain, address, (*own, https_port or -1, metrics_port or -2))
     from utsuwa.app.options import UpOptions, default_data_dir
     from utsuwa.app.supervisor import run
 
     options = UpOptions(
         data_dir=(data_dir or default_data_dir()).absolute(),
         https_port=https_port,
+        metrics_port=metrics_port,
         domain=domain,
         address=address,
         runtime=runtime,
@@ -142,5 +149,6 @@ def _check(domain: str, address: str, ports: tuple[int, ...]) -> None:
             ) from None
     if len(set(ports)) < len(ports):
         raise click.UsageError(
-            "--gateway-port, --https-port, --api-port and --console-port: expected different ports"
+            "--gateway-port, --https-port, --metrics-port, --api-port and --console-port: "
+            "expected different ports"
         )

@@ -137,6 +137,11 @@ class LinkServer:
         """The version that every connected gateway has in force; -1 while there is none."""
         return min((gateway.version for gateway in self._gateways), default=-1)
 
+    @property
+    def count(self) -> int:
+        """Connected gateways."""
+        return len(self._gateways)
+
     async def open(self) -> None:
         """Listen; a socket file left by a dead process is replaced."""
         with contextlib.suppress(FileNotFoundError):

@@ -12,7 +12,7 @@ nothing. Three things do not wait for a tick:
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -61,7 +61,16 @@ class Target(msgspec.Struct, frozen=True):
 class _Revision:
     """One revision's state: its target, its autoscaler, its history."""
 
-    __slots__ = ("autoscaler", "cold_starts", "history", "key", "onset", "raised", "target")
+    __slots__ = (
+        "autoscaler",
+        "cold_starts",
+        "directions",
+        "history",
+        "key",
+        "onset",
+        "raised",
+        "target",
+    )
 
     def __init__(self, key: Key, target: Target, autoscaler: Autoscaler) -> None:
         self.key = key
@@ -70,6 +79,7 @@ class _Revision:
         self.history = History()
         self.onset: Onset | None = None
         self.raised = 0.0
+        self.directions = {"up": 0, "down": 0, "same": 0}
         self.cold_starts: deque[ColdStart] = deque(maxlen=KEPT_COLD_STARTS)
 
 
@@ -254,6 +264,11 @@ class Scaler:
         found = self._revisions.get(revision)
         return [] if found is None else list(found.cold_starts)
 
+    def directions(self, revision: Key) -> Mapping[str, int]:
+        """How many decisions wanted more pods (`up`), fewer (`down`), as many (`same`)."""
+        found = self._revisions.get(revision)
+        return {} if found is None else found.directions
+
     def parameters(self, revision: Key) -> Parameters | None:
         """What steers `revision` now, or None where nobody looks after it."""
         found = self._revisions.get(revision)
@@ -294,8 +309,12 @@ class Scaler:
             self._active.discard(revision.key)
         if decision is None:
             return
-        if decision.desired > max(0, before[0]):
+        was = max(0, before[0])
+        if decision.desired > was:
             revision.raised = now
+            revision.directions["up"] += 1
+        else:
+            revision.directions["down" if decision.desired < was else "same"] += 1
         if at_once:
             self._scale_up(revision, decision.desired)
         if informs(before, (autoscaler.desired, autoscaler.excess)):

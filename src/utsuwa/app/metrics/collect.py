@@ -1,0 +1,155 @@
+"""The page of metrics, put together when somebody asks for it: nothing is kept for it but what
+adds up (:mod:`utsuwa.app.metrics.traffic`)."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import psutil
+
+from utsuwa.app.metrics import catalogue as c
+from utsuwa.app.metrics.traffic import Traffic
+from utsuwa.cluster.informer import Informer, key_of
+from utsuwa.cluster.port import Key
+from utsuwa.controllers.framework import Controller
+from utsuwa.controllers.podautoscaler import Scaler
+from utsuwa.kit.clock import Clock
+from utsuwa.kit.exposition import Buckets, Labels, Metric, Page
+from utsuwa.model import labels
+from utsuwa.model.meta import labels_of
+from utsuwa.store import Store
+
+_Numbers = dict[Labels, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Internals:
+    """What of the control process is looked at."""
+
+    store: Store
+    controllers: Callable[[], Iterable[Controller]]
+    gateways: Callable[[], int]
+    version: str
+
+
+class Collector:
+    """Reads everything, now."""
+
+    def __init__(
+        self,
+        traffic: Traffic,
+        scaler: Scaler,
+        revisions: Informer,
+        internals: Internals,
+        clock: Clock,
+    ) -> None:
+        self._traffic = traffic
+        self._scaler = scaler
+        self._revisions = revisions
+        self._internals = internals
+        self._clock = clock
+        self._process = psutil.Process()
+
+    def __repr__(self) -> str:
+        return f"<Collector of {self._traffic!r}>"
+
+    def text(self) -> str:
+        """The page."""
+        known = {key_of(document): document for document in self._revisions.list()}
+        self._traffic.keep({str(key) for key in known})
+        named: dict[Key, Labels] = {
+            key: (
+                key.namespace,
+                labels_of(document).get(labels.SERVICE, ""),
+                labels_of(document).get(labels.CONFIGURATION, ""),
+                key.name,
+            )
+            for key, document in known.items()
+        }
+        page = Page()
+        self._requests(page, named)
+        self._decisions(page, named)
+        self._internal(page)
+        return page.text()
+
+    def _requests(self, page: Page, named: dict[Key, Labels]) -> None:
+        now = self._clock.now()
+        durations: dict[Labels, Buckets] = {}
+        cold: dict[Labels, Buckets] = {}
+        phases: dict[Labels, Buckets] = {}
+        found: dict[Metric, _Numbers] = {metric: {} for metric in (
+            c.REQUESTS, c.PLATFORM_ERRORS, c.CONCURRENCY, c.QUEUED, c.ACTIVE, c.WAKEUPS,
+        )}  # fmt: skip
+        for key, own in named.items():
+            figures = self._traffic.figures.get(str(key))
+            if figures is None:
+                continue
+            durations[own] = figures.duration
+            for name, count in zip(c.CLASSES, figures.classes, strict=True):
+                found[c.REQUESTS][*own, name] = count
+            found[c.PLATFORM_ERRORS][own] = figures.platform_errors
+            found[c.WAKEUPS][own] = figures.wakeups
+            concurrency, waiting, active = figures.now(now)
+            found[c.CONCURRENCY][own] = concurrency
+            found[c.QUEUED][own] = waiting
+            found[c.ACTIVE][own] = active
+            if figures.cold is not None:
+                cold[own] = figures.cold
+                phases.update({(*own, name): one for name, one in figures.phases.items()})
+        page.histograms(c.DURATION, durations)
+        for metric, samples in found.items():
+            page.numbers(metric, samples)
+        page.histograms(c.COLD_START, cold)
+        page.histograms(c.COLD_PHASE, phases)
+
+    def _decisions(self, page: Page, named: dict[Key, Labels]) -> None:
+        found: dict[Metric, _Numbers] = {metric: {} for metric in (
+            c.DESIRED, c.EXCESS, c.PANIC, *c.MEASURED.values(), c.REQUESTED, c.COUNT, c.NOT_READY,
+            c.PENDING, c.TERMINATING, c.DECISIONS,
+        )}  # fmt: skip
+        for key in self._scaler.revisions():
+            if key in named:
+                for metric, rest, value in self._of(key):
+                    found[metric][*named[key], *rest] = value
+        for metric, samples in found.items():
+            page.numbers(metric, samples)
+
+    def _of(self, key: Key) -> Iterable[tuple[Metric, Labels, float]]:
+        """What the autoscaler knows of one revision."""
+        counts = self._scaler.counts(key)
+        yield c.COUNT, (), counts.ready
+        yield c.NOT_READY, (), counts.not_ready
+        yield c.PENDING, (), counts.pending
+        yield c.TERMINATING, (), counts.terminating
+        for direction, count in self._scaler.directions(key).items():
+            yield c.DECISIONS, (direction,), count
+        entry = self._scaler.current(key)
+        if entry is None:
+            return
+        if entry.scaling is not None and entry.scaling.want >= 0:
+            yield c.REQUESTED, (), entry.scaling.want
+        decision = entry.decision
+        if decision is None:
+            return
+        yield c.DESIRED, (), decision.desired
+        yield c.EXCESS, (), decision.excess_burst_capacity
+        yield c.PANIC, (), int(decision.panicking)
+        values = {"stable": decision.stable, "panic": decision.panic, "target": decision.target}
+        for name, value in values.items():
+            metric = c.MEASURED.get((decision.metric, name))
+            if metric is not None:
+                yield metric, (), value
+
+    def _internal(self, page: Page) -> None:
+        internals = self._internals
+        queues = {one.name: one.queue for one in internals.controllers()}
+        page.numbers(c.WORK_DEPTH, {(name,): queue.depth for name, queue in queues.items()})
+        page.numbers(c.WORK_FAILING, {(name,): queue.failing for name, queue in queues.items()})
+        page.numbers(c.STORE_WRITES, {(): internals.store.version})
+        page.numbers(c.STORE_COMMITS, {(): internals.store.commits})
+        page.numbers(c.STORE_OBJECTS, {(): internals.store.size})
+        page.numbers(c.GATEWAYS, {(): internals.gateways()})
+        page.numbers(c.BUILD, {(internals.version,): 1})
+        times = self._process.cpu_times()
+        page.numbers(c.CPU, {(): float(times.user + times.system)})
+        page.numbers(c.MEMORY, {(): int(self._process.memory_info().rss)})
+        page.numbers(c.START, {(): float(self._process.create_time())})
