@@ -1,17 +1,21 @@
-"""Every runtime keeps the same promises: the one with real processes, and the fake."""
+"""Every runtime keeps the same promises: with real processes, with containers, and the fake."""
 
 import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from utsuwa.kit.clock import SystemClock
+from utsuwa.node.engine.door import Door
+from utsuwa.node.packages import Pull
 from utsuwa.node.process_runtime import ProcessRuntime
-from utsuwa.node.runtime import Instance, Launch, LaunchError, Runtime
+from utsuwa.node.runtime import Box, Instance, Launch, LaunchError, Runtime
+from utsuwa.testing.engine import NoPodmanError, podman
 from utsuwa.testing.node import FakeInstance, FakeRuntime
 
 pytestmark = pytest.mark.slow
@@ -26,15 +30,18 @@ class Case:
 
     runtime: Runtime
     directory: Path
+    image: str = ""
 
     def launch(self, script: str, uid: str = "uid-1", **members: str) -> Launch:
+        command = (members.get("command", "/bin/sh"), "-c", script)
         return Launch(
             uid=uid,
             container=members.get("container", "c"),
-            command=(members.get("command", "/bin/sh"), "-c", script),
+            command=command,
             env={"PATH": os.environ["PATH"]},
             directory=self.directory,
             log=self.directory / "logs" / f"{uid}.log",
+            box=Box(self.image, "host", entrypoint=command) if self.image else None,
         )
 
     async def start(self, script: str, uid: str = "uid-1") -> Instance:
@@ -62,10 +69,14 @@ class Case:
 Maker = Callable[[], Awaitable[Case]]
 
 
-@pytest.fixture(params=["process", "process without control groups", "fake"])
+@pytest.fixture(params=["process", "process without control groups", "fake", "container"])
 async def case(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Case]:
     if request.param == "fake":
         yield Case(FakeRuntime(), tmp_path)
+        return
+    if request.param == "container":
+        async with _containers(tmp_path) as made:
+            yield made
         return
     runtime = ProcessRuntime(
         SystemClock(),
@@ -76,6 +87,25 @@ async def case(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     yield Case(runtime, tmp_path)
     await runtime.sweep("uid-1")
     runtime.close()
+
+
+@asynccontextmanager
+async def _containers(directory: Path) -> AsyncIterator[Case]:
+    try:
+        machine = podman()
+    except NoPodmanError as error:
+        pytest.skip(str(error))
+    door = Door(
+        SystemClock(),
+        label=f"contract-{os.getpid()}",
+        environment={"DOCKER_HOST": f"unix://{machine.socket}"},
+    )
+    engine = await door.engine()
+    package = await engine.images.obtain(machine.shell_image(), Pull())
+    yield Case(engine.runtime, directory, package.id)
+    for uid in ("uid-1", "uid-2"):
+        await engine.runtime.sweep(uid)
+    await door.close()
 
 
 async def test_a_container_that_runs_is_alive(case: Case) -> None:

@@ -25,6 +25,7 @@ from utsuwa.kit.ids import Ids
 from utsuwa.kit.tasks import TaskSet
 from utsuwa.model.kinds import POD
 from utsuwa.node import AdoptionReport, ImageStore, NodeAgent, ProcessRuntime
+from utsuwa.node.packages import NodeImages
 from utsuwa.node.procfs import is_running, marked, start_time
 from utsuwa.testing.cluster import memory_cluster
 from utsuwa.testing.node import FakeDrains, a_pod
@@ -91,7 +92,7 @@ class Machine:
             self.clock,
             Ids(random.Random(1)),
             data_dir=self.data_dir,
-            images=self.images,
+            images=NodeImages(self.images),
             drains=FakeDrains(),
             node_name="here",
             runtime=self.runtime,

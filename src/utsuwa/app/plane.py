@@ -47,7 +47,10 @@ from utsuwa.kit.tasks import OnDeath, TaskSet
 from utsuwa.model.kinds import CONFIG_MAP, KINDS, REVISION
 from utsuwa.model.usage import PodUse
 from utsuwa.node import AdoptionReport, NodeAgent, ProcessRuntime, default_node_name
+from utsuwa.node.engine.door import Door
 from utsuwa.node.images import ImageStore
+from utsuwa.node.packages import NodeImages
+from utsuwa.node.runtimes import Runtimes
 from utsuwa.routing.guard import Figures
 from utsuwa.routing.messages import ColdStarts, RevisionName
 from utsuwa.store import Store
@@ -81,7 +84,9 @@ class ControlPlane:
             events=EventRecorder(cluster, clock),
         )
         self._addresses = _addresses(options)
-        self._images = ImageStore(self._layout.images)
+        label = str(self._layout.root.resolve())
+        door = Door(clock, label=label)
+        self._images = NodeImages(ImageStore(self._layout.images), door, options.runtime)
         self._scaler = Scaler(self._context)
         self._horizontal = HorizontalHistory()
         self._figures = Figures()
@@ -99,9 +104,7 @@ class ControlPlane:
             starts=_Starts(self._scaler, self._traffic),
             address=self._addresses.gateway_ip,
         )
-        self._runtime = ProcessRuntime(
-            clock, exits=self._layout.exits, label=str(self._layout.root.resolve())
-        )
+        self._runtime = Runtimes(ProcessRuntime(clock, exits=self._layout.exits, label=label), door)
         server = f"https://{LOOPBACK}:{options.api_port}"
         if options.address_has_api:
             server = f"https://{options.address}"  # gcloud calls port 443 whatever is written here
@@ -227,7 +230,7 @@ class ControlPlane:
         self._recorder.seal()
         await self._history_file.close()
         await self._dataplane.link.close()
-        self._runtime.close()
+        await self._runtime.close()
         await self._store.close()
 
     def _controllers(self) -> list[Controller]:

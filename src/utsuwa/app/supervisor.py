@@ -38,6 +38,7 @@ from utsuwa.app.options import (
 from utsuwa.app.rolling import Rolling
 from utsuwa.app.sockets import Listeners, PortInUseError, bind_all
 from utsuwa.kit.wall import WallClock
+from utsuwa.node.engine.door import NoEngineError, advice, sockets
 
 GATEWAY_DRAIN = 4.0
 """Seconds that requests in flight get when everything ends."""
@@ -425,10 +426,11 @@ def _end_leftovers(layout: Layout, clock: WallClock) -> list[str]:
 
 def _prepare(options: UpOptions) -> Layout:
     if options.runtime == "container":
-        raise StartError(
-            "--runtime container: this version runs bundles as processes and no containers yet; "
-            "start with --runtime auto or process"
-        )
+        try:
+            if not any(path.is_socket() for path in sockets(os.environ)):
+                raise NoEngineError(f"no engine's socket is there; install one with: {advice()}")
+        except NoEngineError as error:
+            raise StartError(f"--runtime container: {error}") from error
     layout = Layout(options.data_dir)
     try:
         layout.make()

@@ -84,22 +84,27 @@ class Access:
             ConnectionRefusedError: nothing of the Pod listens there.
         """
         real = _declared(pod).get(port, port)
-        if real not in await self._listening(pod):
+        address = await self._listener(pod, real)
+        if address is None:
             raise ConnectionRefusedError(
                 f"nothing in the pod listens on port {port}: connection refused"
             )
         try:
-            return await asyncio.open_connection(ADDRESS, real)
+            return await asyncio.open_connection(address, real)
         except ConnectionRefusedError:
+            if address != ADDRESS:
+                raise ConnectionRefusedError(
+                    f"port {port} is open to the pod itself alone: connection refused"
+                ) from None
             return await asyncio.open_connection(_IPV6_LOOPBACK, real)
 
-    async def _listening(self, pod: Document) -> frozenset[int]:
-        found: frozenset[int] = frozenset()
+    async def _listener(self, pod: Document, port: int) -> str | None:
+        """The address of the container that listens on `port`; None where none does."""
         for container in dig(pod, "spec", "containers", default=[]):
             instance = self._instances.instance(pod["metadata"]["uid"], container["name"])
-            if instance is not None:
-                found |= await instance.listening()
-        return found
+            if instance is not None and port in await instance.listening():
+                return instance.address
+        return None
 
     def _instance(self, pod: Document, container: str) -> Instance:
         found = self._instances.instance(pod["metadata"]["uid"], container)

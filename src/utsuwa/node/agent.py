@@ -25,11 +25,12 @@ from utsuwa.model.usage import PodUse
 from utsuwa.node.access import Access
 from utsuwa.node.adoption import Adoption, AdoptionReport, plan_adoption
 from utsuwa.node.checks import NetworkChecks
-from utsuwa.node.container import Events, Images, Services
+from utsuwa.node.launching import Events, Services
 from utsuwa.node.logs import PodLogs
 from utsuwa.node.meter import MachineMeter, Meter
 from utsuwa.node.node_object import node_document
-from utsuwa.node.pods import host_port, shortage
+from utsuwa.node.packages import Images
+from utsuwa.node.pods import host_port, serving_image, shortage
 from utsuwa.node.ports import NoPortError, Ports
 from utsuwa.node.probes import Checks
 from utsuwa.node.records import Records
@@ -79,6 +80,7 @@ class NodeAgent:
         self._pods = informers.of(POD)
         self._clock = clock
         self._ids = ids
+        self._images = images
         self._node_name = node_name
         self._address = address
         self._runtime = runtime
@@ -296,7 +298,10 @@ class NodeAgent:
             _log.info("pod not scheduled", pod=key_of(pod), reason=message)
 
     def _port_for(self, pod: Document) -> int:
-        """The port that the Pod itself asks for, else one of ours."""
+        """The port that the Pod itself asks for, else one of ours; 0 for a Pod that gets an
+        address of its own."""
+        if not self._images.is_bundle(serving_image(pod)):
+            return 0
         asked = host_port(pod)
         if asked and not dig(pod, "spec", "nodeName"):
             self._ports.keep(asked)

@@ -9,7 +9,6 @@ import socket
 from utsuwa.node.probes import Probe
 from utsuwa.node.runtime import Instance, LaunchError
 
-HOST = "127.0.0.1"
 _HEAD_LIMIT = 65_536
 
 
@@ -28,14 +27,14 @@ class NetworkChecks:
 
     async def _ask(self, probe: Probe, instance: Instance) -> str:
         if probe.kind == "tcp":
-            return await _connect(probe.port)
+            return await _connect(instance.address, probe.port)
         if probe.kind == "http":
-            return await _get(probe)
+            return await _get(instance.address, probe)
         if probe.kind == "exec":
             return await _execute(probe, instance)
         from utsuwa.node import grpc_health  # noqa: PLC0415  (costs 3 MiB, and few probe so)
 
-        return await grpc_health.check(HOST, probe.port, probe.service)
+        return await grpc_health.check(instance.address, probe.port, probe.service)
 
 
 def _reason(error: OSError) -> str:
@@ -44,19 +43,19 @@ def _reason(error: OSError) -> str:
     return (os.strerror(error.errno) if error.errno else str(error)).lower()
 
 
-async def _connect(port: int) -> str:
+async def _connect(host: str, port: int) -> str:
     with socket.socket() as client:
         client.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(client, (HOST, port))
+        await asyncio.get_running_loop().sock_connect(client, (host, port))
     return ""
 
 
-async def _get(probe: Probe) -> str:
-    reader, writer = await asyncio.open_connection(HOST, probe.port, limit=_HEAD_LIMIT)
+async def _get(host: str, probe: Probe) -> str:
+    reader, writer = await asyncio.open_connection(host, probe.port, limit=_HEAD_LIMIT)
     try:
         given = {name.lower() for name, _ in probe.headers}
         defaults = (
-            ("Host", f"{HOST}:{probe.port}"),
+            ("Host", f"{host}:{probe.port}"),
             ("User-Agent", "kube-probe//"),
             ("Accept", "*/*"),
             ("Connection", "close"),

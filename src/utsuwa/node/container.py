@@ -3,33 +3,19 @@
 import asyncio
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-from utsuwa.cluster.errors import NotFoundError
-from utsuwa.cluster.port import Cluster, Key
+from utsuwa.cluster.port import Key
 from utsuwa.kit.backoff import Backoff
-from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import Document, dig
 from utsuwa.kit.log import get_logger
-from utsuwa.model.images import ImageNotFoundError
-from utsuwa.node.environment import (
-    ConfigError,
-    Source,
-    Sources,
-    environment_of,
-    expand,
-    sources_of,
-)
-from utsuwa.node.images import Bundle
-from utsuwa.node.logs import PodLogs, tail
+from utsuwa.node.launching import Home, NotNowError, Services, prepare
+from utsuwa.node.logs import tail
 from utsuwa.node.meter import Reading
-from utsuwa.node.pods import limits_of, restarts
-from utsuwa.node.probes import Checks, Outcome, Probe, Prober, parse_probe
-from utsuwa.node.runtime import START_ERROR, Exit, Instance, Launch, LaunchError, Runtime
+from utsuwa.node.pods import restarts
+from utsuwa.node.probes import Outcome, Probe, Prober, parse_probe
+from utsuwa.node.runtime import START_ERROR, Exit, Instance, LaunchError
 from utsuwa.node.status import ContainerState, Terminated
-from utsuwa.node.volumes import Volumes
 
 _log = get_logger(__name__)
 
@@ -40,59 +26,6 @@ STEADY = 600.0
 IMAGE_BACKOFF = Backoff(first=1.0, most=30.0)
 LIVENESS_GRACE = 10.0
 """Most seconds that a container gets which its liveness probe condemned."""
-
-
-class Images(Protocol):
-    """Where bundles come from."""
-
-    async def resolve(self, image: str) -> str:
-        """`repository@sha256:…`. Raises ImageNotFoundError."""
-        ...
-
-    def bundle(self, name: str) -> Bundle:
-        """The bundle of a digest. Raises ImageNotFoundError."""
-        ...
-
-
-class Events(Protocol):
-    """Who writes down what `kubectl describe` shows under an object."""
-
-    async def warning(self, document: Document, reason: str, message: str) -> None:
-        """Record that something went wrong with the object; never fails."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What containers need of the world."""
-
-    cluster: Cluster
-    clock: Clock
-    images: Images
-    runtime: Runtime
-    checks: Checks
-    logs: PodLogs
-    volumes: Volumes
-    events: Events | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Home:
-    """The Pod in which a container lives. `port` is the one it must listen on, 0 for a container
-    that does not serve."""
-
-    pod: Document
-    port: int
-    scratch: Path
-
-
-class _NotNowError(Exception):
-    """The container cannot start at present: reason and message of its waiting state."""
-
-    def __init__(self, reason: str, message: str, backoff: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.backoff = backoff
 
 
 class Container:
@@ -183,8 +116,7 @@ class Container:
 
     @property
     def _name(self) -> Key:
-        metadata = self._home.pod["metadata"]
-        return Key(metadata["namespace"], metadata["name"])
+        return self._home.key
 
     @property
     def _log(self) -> Path:
@@ -203,9 +135,12 @@ class Container:
         attempts = 0
         while True:
             try:
-                launch = await self._launch()
-                instance = await self._services.runtime.launch(launch)
-            except _NotNowError as error:
+                prepared = await prepare(
+                    self._services, self._home, self._spec, self._log, self._pulling
+                )
+                self.state.image_id = prepared.image_id
+                instance = await self._services.runtime.launch(prepared.launch)
+            except NotNowError as error:
                 attempts += 1
                 reason = error.reason if attempts == 1 else error.backoff
                 self.state.wait(reason, str(error))
@@ -223,68 +158,20 @@ class Container:
         self._instance = instance
         number = self.state.restarts
         uid = self._home.pod["metadata"]["uid"]
-        self.state.run(self._services.clock.now(), f"process://{uid}/{self.state.name}/{number}")
+        own = instance.id or f"process://{uid}/{self.state.name}/{number}"
+        self.state.run(self._services.clock.now(), own)
         self._saved(self.state.name, instance)
         if self._probe("startupProbe") is None:
             self.state.started = True
             self.state.ready = self._probe("readinessProbe") is None
         self._changed()
 
-    async def _launch(self) -> Launch:
-        pod, container = self._home.pod, self._with_port()
-        bundle = await self._bundle()
-        try:
-            variables = {**bundle.env, **self._base_environment()}
-            declared = environment_of(pod, container, await self._sources())
-            limits = limits_of(container)
-            mounts = await self._services.volumes.mounts(pod, container, self._home.scratch)
-        except (ConfigError, ValueError) as error:
-            reason = "CreateContainerConfigError"
-            raise _NotNowError(reason, str(error), reason) from error
-        variables.update(declared, HOSTNAME=pod["metadata"]["name"])
-        return Launch(
-            uid=pod["metadata"]["uid"],
-            container=self.state.name,
-            command=_command(container, bundle, variables),
-            env=variables,
-            directory=bundle.root / (container.get("workingDir") or ""),
-            log=self._log,
-            tree=bundle.root,
-            scratch=self._home.scratch / self.state.name,
-            limits=limits,
-            user=_security(pod, container, "runAsUser"),
-            group=_security(pod, container, "runAsGroup"),
-            mounts=mounts,
-        )
-
-    def _with_port(self) -> Document:
-        """The container with the port that it really has in `PORT`."""
-        if not self._home.port:
-            return self._spec
-        others = [entry for entry in self._spec.get("env") or () if entry["name"] != "PORT"]
-        return {**self._spec, "env": [{"name": "PORT", "value": str(self._home.port)}, *others]}
-
-    def _base_environment(self) -> dict[str, str]:
-        scratch = str(self._home.scratch)
-        return {"HOME": scratch, "TMPDIR": scratch, "LANG": "C.UTF-8"}
-
-    async def _bundle(self) -> Bundle:
-        try:
-            resolved = await self._services.images.resolve(self.state.image)
-            self.state.image_id = resolved
-            return self._services.images.bundle(resolved.partition("@")[2])
-        except ImageNotFoundError as error:
-            raise _NotNowError("ErrImagePull", str(error), "ImagePullBackOff") from error
-
-    async def _sources(self) -> Sources:
-        found: dict[Source, Document | None] = {}
-        for source in sources_of(self._spec):
-            key = Key(self._name.namespace, source.name)
-            try:
-                found[source] = await self._services.cluster.get(source.kind, key)
-            except NotFoundError:
-                found[source] = None
-        return found
+    def _pulling(self, progress: str) -> None:
+        """Its image comes: told once it takes long enough to be asked for."""
+        message = f"pulling image {self.state.image}" + (f": {progress}" if progress else "")
+        if self.state.waiting is None or self.state.waiting.message != message:
+            self.state.wait("ContainerCreating", message)
+            self._changed()
 
     # --- living ---------------------------------------------------------------------------------
 
@@ -391,16 +278,3 @@ class Container:
         self._changed()
         await self._warn("BackOff", message)
         await self._services.clock.sleep(delay)
-
-
-def _command(container: Document, bundle: Bundle, variables: dict[str, str]) -> tuple[str, ...]:
-    """`command` replaces the bundle's, `args` replaces what follows it."""
-    given = tuple(expand(word, variables) for word in container.get("command") or ())
-    arguments = tuple(expand(word, variables) for word in container.get("args") or ())
-    return (*given, *arguments) if given else (*bundle.command, *arguments)
-
-
-def _security(pod: Document, container: Document, member: str) -> int | None:
-    own: int | None = dig(container, "securityContext", member)
-    shared: int | None = dig(pod, "spec", "securityContext", member)
-    return own if own is not None else shared

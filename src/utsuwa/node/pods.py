@@ -35,8 +35,11 @@ def container_port(container: Document) -> int:
 
 
 def bound(pod: Document, node_name: str, port: int) -> Document:
-    """The merge patch that binds the Pod: its node, and its port where one is declared."""
+    """The merge patch that binds the Pod: its node, and its port where one is declared; none
+    (0) for a Pod with an address of its own, which needs no other than it declares."""
     spec: Document = {"nodeName": node_name}
+    if not port:
+        return {"spec": spec}
     name = serving_container(pod)
     containers = dig(pod, "spec", "containers", default=[])
     if any(container["name"] == name and container.get("ports") for container in containers):
@@ -121,3 +124,12 @@ def quality_class(pod: Document) -> str:
             if not limits.get(name) or requests.get(name) != limits[name]:
                 return "Burstable"
     return "Guaranteed"
+
+
+def serving_image(pod: Document) -> str:
+    """The image of the container that serves."""
+    name = serving_container(pod)
+    images = (
+        c.get("image") for c in dig(pod, "spec", "containers", default=[]) if c["name"] == name
+    )
+    return str(next(images, "") or "")

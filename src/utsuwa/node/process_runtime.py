@@ -27,6 +27,7 @@ from utsuwa.node import commands, procfs, view
 from utsuwa.node.cgroups import Cgroups, Group
 from utsuwa.node.consumption import Sessions, of_container
 from utsuwa.node.runtime import (
+    LOOPBACK,
     UNKNOWN_EXIT,
     Caller,
     Consumption,
@@ -242,6 +243,16 @@ class ProcessInstance:
     @property
     def _mark(self) -> str:
         return f"{self._uid}/{self._container}"
+
+    @property
+    def id(self) -> str:
+        """None: a pid is no name for ever."""
+        return ""
+
+    @property
+    def address(self) -> str:
+        """The machine's."""
+        return LOOPBACK
 
     @property
     def pid(self) -> int:

@@ -119,15 +119,16 @@ _LISTENS = "0A"
 
 def listening(pids: Iterable[int]) -> frozenset[int]:
     """The TCP ports on which any of these processes listens."""
-    ports = {f"socket:[{inode}]": port for inode, port in _listeners()}
+    ports = {f"socket:[{inode}]": port for inode, port in listeners()}
     return frozenset(ports[name] for pid in pids for name in _open_files(pid) if name in ports)
 
 
-def _listeners() -> Iterator[tuple[str, int]]:
-    """Inode and port of each listening TCP socket of the machine."""
+def listeners(process: str = "self") -> Iterator[tuple[str, int]]:
+    """Inode and port of each listening TCP socket in the network of `process`: the machine's, or
+    one of its own."""
     for name in ("tcp", "tcp6"):
         try:
-            with open(f"/proc/net/{name}", encoding="ascii") as file:
+            with open(f"/proc/{process}/net/{name}", encoding="ascii") as file:
                 rows = [line.split() for line in file][1:]
         except OSError:
             continue

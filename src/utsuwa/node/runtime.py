@@ -10,6 +10,9 @@ from utsuwa.kit.documents import Document
 UNKNOWN_EXIT = 255
 """Exit code reported where nobody could see how a container ended."""
 
+LOOPBACK = "127.0.0.1"
+"""The address of everything that has none of its own."""
+
 START_ERROR = 128
 """Exit code reported where the command could not be started at all."""
 
@@ -40,6 +43,28 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True)
+class Box:
+    """What only a container of its own needs to know; a process has no use for it."""
+
+    image: str
+    """As the engine knows it."""
+    hostname: str
+    entrypoint: tuple[str, ...] = ()
+    """Empty: the image's own."""
+    arguments: tuple[str, ...] = ()
+    """Empty: the image's own, unless an entrypoint is given."""
+    directory: str = ""
+    """Working directory; empty: the image's own."""
+    stop_signal: str = ""
+    """What the image wants in place of SIGTERM."""
+    read_only: bool = False
+    no_new_privileges: bool = False
+    add: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    groups: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Launch:
     """One life of one container, completely spelled out."""
 
@@ -61,6 +86,9 @@ class Launch:
     user: int | None = None
     group: int | None = None
     mounts: tuple[Mount, ...] = ()
+    box: Box | None = None
+    """Given for an image of a container engine; `command`, `directory` and `tree` say nothing
+    then, and `env` is what comes on top of the image's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +151,16 @@ class Caller(Protocol):
 
 class Instance(Protocol):
     """A container that runs, or ran."""
+
+    @property
+    def id(self) -> str:
+        """Its `containerID`, such as `podman://4f2f…`; "" where it has none of its own."""
+        ...
+
+    @property
+    def address(self) -> str:
+        """Where its ports are: its own address, or the machine's loopback address."""
+        ...
 
     @property
     def alive(self) -> bool:

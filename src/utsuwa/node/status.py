@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from utsuwa.kit.clock import parse_rfc3339, rfc3339
 from utsuwa.kit.documents import Document, dig
 from utsuwa.node.pods import quality_class
+from utsuwa.node.runtime import LOOPBACK
 
-ADDRESS = "127.0.0.1"
+ADDRESS = LOOPBACK
 
 POD_CONDITIONS = ("PodScheduled", "Initialized", "ContainersReady", "Ready")
 
@@ -190,8 +191,11 @@ def unschedulable(message: str, now: float) -> Document:
     return {"phase": "Pending", "conditions": [condition]}
 
 
-def pod_status(pod: Document, states: list[ContainerState], now: float) -> Document:
-    """The whole status; times of conditions that did not change are kept from the old one."""
+def pod_status(
+    pod: Document, states: list[ContainerState], now: float, address: str = ADDRESS
+) -> Document:
+    """The whole status; times of conditions that did not change are kept from the old one.
+    `address`: the Pod's, "" while it has none."""
     old = pod.get("status") or {}
     stamp = rfc3339(now)
     return {
@@ -199,8 +203,7 @@ def pod_status(pod: Document, states: list[ContainerState], now: float) -> Docum
         "conditions": [_timed(condition, old, stamp) for condition in _conditions(pod, states)],
         "hostIP": ADDRESS,
         "hostIPs": [{"ip": ADDRESS}],
-        "podIP": ADDRESS,
-        "podIPs": [{"ip": ADDRESS}],
+        **({"podIP": address, "podIPs": [{"ip": address}]} if address else {}),
         "startTime": old.get("startTime") or stamp,
         "qosClass": quality_class(pod),
         "containerStatuses": [state.document() for state in states],

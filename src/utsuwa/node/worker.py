@@ -18,12 +18,13 @@ from utsuwa.kit.documents import Document, dig
 from utsuwa.kit.log import get_logger
 from utsuwa.model import labels
 from utsuwa.model.kinds import POD
-from utsuwa.node.container import Container, Home, Services
+from utsuwa.node.container import Container
+from utsuwa.node.launching import Home, Services
 from utsuwa.node.meter import Reading
-from utsuwa.node.pods import bound, grace_of, revision_of, serving_container
+from utsuwa.node.pods import bound, container_port, grace_of, revision_of, serving_container
 from utsuwa.node.records import PodRecord, Records
 from utsuwa.node.runtime import Instance
-from utsuwa.node.status import pod_status, restored
+from utsuwa.node.status import ADDRESS, pod_status, restored
 
 _log = get_logger(__name__)
 
@@ -100,7 +101,8 @@ class PodWorker:
         state = restored(spec, known if self._adopted else None)
         serves = spec["name"] == serving_container(self._pod)
         scratch = self._site.records.scratch(self.uid)
-        home = Home(self._pod, self.port if serves else 0, scratch)
+        port = self.port or container_port(spec)
+        home = Home(self._pod, port if serves else 0, scratch, own_address=not self.port)
         container = Container(
             self._site.services,
             home,
@@ -282,10 +284,18 @@ class PodWorker:
         began = next(c.state.running_since for c in self._containers if c.state.name == name)
         return {"annotations": {labels.STARTED: rfc3339_micro(began)}} if began else {}
 
+    @property
+    def _address(self) -> str:
+        """Where the Pod's ports are; "" while it has no address of its own yet."""
+        if self.port:
+            return ADDRESS
+        found = (one.instance.address for one in self._containers if one.instance is not None)
+        return next(filter(None, found), str(self._written.get("podIP") or ""))
+
     async def _put_status(self) -> None:
         states = [container.state for container in self._containers]
         basis = {**self._pod, "status": self._written or self._pod.get("status")}
-        status = pod_status(basis, states, self._site.services.clock.now())
+        status = pod_status(basis, states, self._site.services.clock.now(), self._address)
         if status == self._written:
             return
         self._written = status

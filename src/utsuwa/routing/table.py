@@ -11,6 +11,7 @@ import msgspec
 
 from utsuwa.kit.clock import parse_rfc3339
 from utsuwa.kit.documents import Document, dig
+from utsuwa.model.endpoints import reachable_port
 from utsuwa.model.labels import COLD_START_RECEIPT, STARTED
 from utsuwa.routing.messages import (
     Certificate,
@@ -145,7 +146,8 @@ def revision_entry(
 
 def endpoint_of(pod: Document, decided: Mapping[str, float] = NOTHING_DECIDED) -> Endpoint | None:
     """A Pod as an endpoint, or None while it has no address or has ended."""
-    port = dig(_serving_container(pod["spec"]), "ports", 0, "hostPort")
+    declared = dig(_serving_container(pod["spec"]), "ports", 0, default={})
+    port = reachable_port(pod, declared)
     if not port or dig(pod, "status", "phase") in {"Succeeded", "Failed"}:
         return None
     metadata = pod["metadata"]

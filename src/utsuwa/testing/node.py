@@ -10,8 +10,17 @@ from utsuwa.kit.documents import Document
 from utsuwa.model.images import ImageNotFoundError
 from utsuwa.model.kinds import POD
 from utsuwa.node.images import Bundle
+from utsuwa.node.packages import Package, Pull
 from utsuwa.node.probes import Probe
-from utsuwa.node.runtime import Caller, Consumption, Exit, Instance, Launch, LaunchError
+from utsuwa.node.runtime import (
+    LOOPBACK,
+    Caller,
+    Consumption,
+    Exit,
+    Instance,
+    Launch,
+    LaunchError,
+)
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -30,6 +39,8 @@ class FakeInstance:
         self.execute_result: tuple[int, str] = (0, "")
         self.used: Consumption | None = None
         self.ports: frozenset[int] = frozenset()
+        self.id = ""
+        self.address = runtime.address
 
     def __repr__(self) -> str:
         state = f"ended {self._gone.result()}" if self._gone.done() else "running"
@@ -107,6 +118,7 @@ class FakeRuntime:
         self.instances: list[FakeInstance] = []
         self.broken: dict[str, str] = {}
         self.boot = "boot-1"
+        self.address = LOOPBACK
         self.swept: list[str] = []
 
     def __repr__(self) -> str:
@@ -124,7 +136,7 @@ class FakeRuntime:
 
     async def launch(self, launch: Launch) -> Instance:
         """Start one. Raises LaunchError for a command in :attr:`broken`."""
-        if launch.command[0] in self.broken:
+        if launch.command and launch.command[0] in self.broken:
             raise LaunchError(self.broken[launch.command[0]])
         launch.log.parent.mkdir(parents=True, exist_ok=True)
         launch.log.touch()
@@ -159,10 +171,13 @@ class FakeChecks:
 
 
 class FakeImages:
-    """Every reference in `known` is a bundle whose command is `["app"]`."""
+    """Every reference in `known` is a bundle whose command is `["app"]`; `packages`: images of an
+    engine. Mutable state: `pulls`, how they were asked for."""
 
     def __init__(self, root: Path, *known: str, env: Mapping[str, str] | None = None) -> None:
         self.known = set(known)
+        self.packages: dict[str, Package | ImageNotFoundError] = {}
+        self.pulls: list[Pull] = []
         self._bundle = Bundle(DIGEST, root, ("app",), "command", dict(env or {}))
 
     async def resolve(self, image: str) -> str:
@@ -174,6 +189,18 @@ class FakeImages:
     def bundle(self, name: str) -> Bundle:
         """The one bundle."""
         return self._bundle
+
+    def is_bundle(self, image: str) -> bool:
+        """Everything but what :attr:`packages` holds."""
+        return image not in self.packages
+
+    async def obtain(self, image: str, pull: Pull) -> Package:
+        """What :attr:`packages` holds: an image, or the error that says why there is none."""
+        self.pulls.append(pull)
+        found = self.packages[image]
+        if isinstance(found, ImageNotFoundError):
+            raise found
+        return found
 
 
 class FakeDrains:

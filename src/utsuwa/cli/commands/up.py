@@ -64,7 +64,7 @@ _PORT = click.IntRange(1, 65535)
     type=click.Choice(["auto", "process", "container"]),
     default="auto",
     show_default=True,
-    help="What a pod is; this version runs processes alone.",
+    help="What a pod is: auto runs bundles as processes and other images as containers.",
 )
 @click.option(
     "--gateway-workers",

@@ -14,6 +14,7 @@ from utsuwa.model import labels, names
 from utsuwa.model.children.parts import child
 from utsuwa.model.children.pod_template import USER_PORT_NAME
 from utsuwa.model.conditions import READY, TRUE, status_of
+from utsuwa.model.endpoints import reachable_port
 from utsuwa.model.kinds import CORE_SERVICE, ENDPOINT_SLICE, ENDPOINTS, POD
 from utsuwa.model.meta import (
     annotations_of,
@@ -145,5 +146,5 @@ def _port_of(pod: Document) -> int:
     for container in dig(pod, "spec", "containers", default=()):
         for port in container.get("ports") or ():
             if port.get("name") == USER_PORT_NAME:
-                return int(port.get("hostPort") or 0)
+                return reachable_port(pod, port)
     return 0

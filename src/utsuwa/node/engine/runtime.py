@@ -1,0 +1,111 @@
+"""Containers of an engine. They, and what they have written, survive us; labels find them."""
+
+import json
+
+import aiohttp
+from aiodocker import DockerError
+
+from utsuwa.kit.clock import Clock
+from utsuwa.kit.documents import Document
+from utsuwa.kit.log import get_logger
+from utsuwa.node import procfs
+from utsuwa.node.engine.instance import EngineInstance, Found
+from utsuwa.node.engine.request import CLUSTER, POD, creation, name_of
+from utsuwa.node.engine.wire import Wire
+from utsuwa.node.runtime import Instance, Launch, LaunchError
+
+_log = get_logger(__name__)
+
+NOT_FOUND, CONFLICT = 404, 409
+
+
+class EngineRuntime:
+    """Starts containers and finds them again. `label` keeps clusters apart.
+
+    Mutable state: `_instances`, those whose end is awaited.
+    """
+
+    def __init__(self, wire: Wire, clock: Clock, label: str) -> None:
+        self._wire = wire
+        self._clock = clock
+        self._label = label
+        self._boot = procfs.boot_id()
+        self._instances: set[EngineInstance] = set()
+
+    def __repr__(self) -> str:
+        return f"<EngineRuntime {self.version}: {len(self._instances)} containers>"
+
+    @property
+    def version(self) -> str:
+        """Such as `podman://4.3.1`."""
+        return f"{self._wire.name}://{self._wire.version}"
+
+    async def close(self) -> None:
+        """Follow none of them any more; they run on."""
+        for instance in list(self._instances):
+            await instance.let_go()
+
+    async def launch(self, launch: Launch) -> Instance:
+        """Create and start a container.
+
+        Raises:
+            LaunchError: the engine refuses; nothing is left of it.
+        """
+        body = creation(launch, self._label, swap=self._wire.swap)
+        name = name_of(launch)
+        containers = self._wire.client.containers
+        try:
+            try:
+                container = await containers.create(body, name=name)
+            except DockerError as error:
+                if error.status != CONFLICT:
+                    raise
+                # A life that was cut short between the engine's answer and our record.
+                await containers.container(name).delete(force=True, v=True)
+                container = await containers.create(body, name=name)
+            try:
+                await container.start()
+                shown = await container.show()
+            except BaseException:
+                await container.delete(force=True, v=True)
+                raise
+        except DockerError as error:
+            raise LaunchError(error.message.strip()) from error
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise LaunchError(f"the container engine does not answer: {error}") from error
+        box = launch.box
+        assert box is not None, "creation() has looked"
+        found = Found.of(shown, launch.log, box.stop_signal)
+        return self._follow(found, launch.uid, launch.container)
+
+    def _follow(self, found: Found, uid: str, container: str) -> EngineInstance:
+        record = {"uid": uid, "container": container, "boot": self._boot}
+        instance = EngineInstance(self._wire, self._clock, found, record)
+        self._instances.add(instance)
+        instance.on_end(lambda: self._instances.discard(instance))
+        return instance
+
+    async def adopt(self, record: Document) -> Instance | None:
+        """The container of `record`; None when the machine has been booted since, or somebody
+        has removed it."""
+        if record.get("boot") != self._boot:
+            return None
+        try:
+            shown = await self._wire.client.containers.container(record["engine"]).show()
+        except DockerError as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise
+        return self._follow(Found.again(shown, record), record["uid"], record["container"])
+
+    async def sweep(self, uid: str) -> int:
+        """Remove the containers of Pod `uid`; how many there were."""
+        wanted = {"label": [f"{CLUSTER}={self._label}", f"{POD}={uid}"]}
+        found = await self._wire.client.containers.list(all=1, filters=json.dumps(wanted))
+        for container in found:
+            try:
+                await container.delete(force=True, v=True)
+            except DockerError as error:
+                if error.status not in {NOT_FOUND, CONFLICT}:
+                    _log.warning("container not removed", pod=uid, id=container.id, reason=error)
+        return len(found)
