@@ -69,7 +69,18 @@ class Case:
 Maker = Callable[[], Awaitable[Case]]
 
 
-@pytest.fixture(params=["process", "process without control groups", "fake", "container"])
+IN_ONE_PLACE = pytest.mark.xdist_group("engine")
+"""One engine for all of them."""
+
+
+@pytest.fixture(
+    params=[
+        "process",
+        "process without control groups",
+        "fake",
+        pytest.param("container", marks=IN_ONE_PLACE),
+    ]
+)
 async def case(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Case]:
     if request.param == "fake":
         yield Case(FakeRuntime(), tmp_path)

@@ -8,6 +8,7 @@ import atexit
 import contextlib
 import functools
 import io
+import json
 import os
 import shutil
 import signal
@@ -17,7 +18,6 @@ import tempfile
 import time
 from pathlib import Path
 
-PODMAN = ("podman",)
 START = 20.0
 """Seconds in which the service must answer."""
 SHELL_IMAGE = "dev.local/shell:v1"
@@ -29,6 +29,8 @@ cgroup_manager = "cgroupfs"
 events_logger = "file"
 [containers]
 default_ulimits = ["nofile=20000:20000", "nproc=30000:30000"]
+[network]
+default_subnet = "10.213.{number}.0/24"
 """
 
 
@@ -43,7 +45,8 @@ class Podman:
         self._directory = directory
         self.socket = directory / "podman.sock"
         settings = directory / "containers.conf"
-        settings.write_text(_SETTINGS)
+        # Addresses that no other engine of this machine hands out: each keeps its own books.
+        settings.write_text(_SETTINGS.format(number=os.getpid() % 254))
         registries = directory / "registries.conf"
         registries.write_text('[[registry]]\nlocation = "127.0.0.1"\ninsecure = true\n')
         self._environment = {
@@ -52,6 +55,7 @@ class Podman:
             "CONTAINERS_REGISTRIES_CONF": str(registries),
         }
         self._service: subprocess.Popen[bytes] | None = None
+        self._has_shell = False
 
     def __repr__(self) -> str:
         return f"<Podman {self.socket}>"
@@ -73,7 +77,7 @@ class Podman:
     @property
     def _command(self) -> list[str]:
         return [
-            *PODMAN,
+            "podman",
             f"--root={self._directory / 'root'}",
             f"--runroot={self._directory / 'run'}",
         ]
@@ -111,37 +115,50 @@ class Podman:
             self.run("rmi", "--all", "--force")
         shutil.rmtree(self._directory, ignore_errors=True)
 
-    @functools.cache  # noqa: B019  (one for the life of the tests)
     def shell_image(self) -> str:
         """An image with a shell and little else, which says `hello` on port 8080. Raises
         NoPodmanError where the machine has no static busybox."""
-        busybox = shutil.which("busybox")
-        if busybox is None:
-            raise NoPodmanError("no busybox: apt-get install busybox-static")
-        self.load(SHELL_IMAGE, Path(busybox))
+        if not self._has_shell:
+            serve = ["/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/www"]
+            self._load(SHELL_IMAGE, _packed(None), serve)
+            self._has_shell = True
         return SHELL_IMAGE
 
-    def load(self, name: str, busybox: Path) -> None:
-        """Make the image `name` of `busybox`."""
-        serve = ["/bin/busybox", "httpd", "-f", "-v", "-p", "8080", "-h", "/www"]
-        command = ", ".join(f'"{word}"' for word in serve)
-        self.run("import", "--change", f"CMD [{command}]", "-", name, stdin=_tree(busybox))
+    def image(self, name: str, directory: Path, *command: str) -> None:
+        """Make the image `name`: the shell image with `directory` as `/app`, where `command` is
+        run."""
+        self._load(name, _packed(directory), list(command), "--change=WORKDIR /app")
+
+    def _load(self, name: str, packed: bytes, command: list[str], *changes: str) -> None:
+        start = f"--change=CMD {json.dumps(command)}"
+        self.run("import", "--quiet", start, *changes, "-", name, stdin=packed)
+
+    def containers(self, uid: str) -> list[str]:
+        """The containers of a Pod."""
+        return self.run(
+            "ps", "--all", "--quiet", "--filter", f"label=utsuwa.pod={uid}"
+        ).split()  # fmt: skip
 
 
-def _tree(busybox: Path) -> bytes:
+def _packed(app: Path | None) -> bytes:
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        raise NoPodmanError("no busybox: apt-get install busybox-static")
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
         for name, mode in (("bin", 0o755), ("etc", 0o755), ("www", 0o755), ("tmp", 0o1777)):
             directory = tarfile.TarInfo(name)
             directory.type, directory.mode = tarfile.DIRTYPE, mode
             tar.addfile(directory)
-        _file(tar, "bin/busybox", busybox.read_bytes(), 0o755)
+        _file(tar, "bin/busybox", Path(busybox).read_bytes(), 0o755)
         _file(tar, "www/index.html", b"hello\n", 0o644)
         _file(tar, "etc/passwd", b"root:x:0:0::/:/bin/sh\napp:x:65532:65532::/:/bin/sh\n", 0o644)
         for tool in _TOOLS:
             link = tarfile.TarInfo(f"bin/{tool}")
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"
             tar.addfile(link)
+        if app is not None:
+            tar.add(app, "app")
     return packed.getvalue()
 
 

@@ -171,7 +171,7 @@ def test_what_the_engine_is_asked_for() -> None:
     asked = creation(launch, "here", swap=True)
     assert (asked["Entrypoint"], asked["Cmd"], asked["User"]) == (["/app"], [], "2020")
     assert asked["Labels"] == {
-        "utsuwa.dev/cluster": "here", "utsuwa.dev/pod": "uid-1", "utsuwa.dev/container": "c",
+        "utsuwa.cluster": "here", "utsuwa.pod": "uid-1", "utsuwa.container": "c",
     }  # fmt: skip
     host = asked["HostConfig"]
     assert (host["Memory"], host["MemorySwap"]) == (2**27, 2**27)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from utsuwa.kit.log import get_logger
 from utsuwa.node.consumption import of_container
 from utsuwa.node.engine import talk
 from utsuwa.node.engine.output import ensure, follow
-from utsuwa.node.engine.place import Place, place_of
+from utsuwa.node.engine.place import OomWatch, Place, place_of
 from utsuwa.node.engine.wire import Wire
 from utsuwa.node.runtime import UNKNOWN_EXIT, Caller, Consumption, Exit, LaunchError
 
@@ -84,6 +84,7 @@ class EngineInstance:
         self._container = wire.client.containers.container(found.engine_id)
         ensure(found.log)
         self._place: Place | None = place_of(found.pid, found.engine_id)
+        self._memory = OomWatch(self._place)
         self._ended: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self._killing = asyncio.Lock()
         self._cleared = False
@@ -141,8 +142,11 @@ class EngineInstance:
         try:
             ended = await self._until_ended()
             await asyncio.wait((output,), timeout=LAST_WORDS)
+            if self._memory.close() and ended.signal == signal.SIGKILL:
+                ended = replace(ended, oom=True)
             self._ended.set_result(ended)
         finally:
+            self._memory.close()
             output.cancel()
             await asyncio.gather(output, return_exceptions=True)
 

@@ -1,5 +1,6 @@
 """Where a container's processes are on this machine: its control groups and its network."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,51 @@ class Place:
     def listening(self) -> frozenset[int]:
         """The TCP ports of its network on which somebody listens."""
         return frozenset(port for _, port in procfs.listeners(str(self.pid)))
+
+
+class OomWatch:
+    """Whether the kernel killed something in a group of control groups version 1 for its memory;
+    engines there do not always tell. The group is gone when its container has ended, so the
+    kernel is asked beforehand to count."""
+
+    def __init__(self, place: Place | None) -> None:
+        self._group = _with_oom_events(place)
+        self._events = -1
+        if self._group is not None:
+            self._events = _ask_to_count(self._group)
+
+    def __repr__(self) -> str:
+        return f"<OomWatch of {self._group}>"
+
+    def close(self) -> bool:
+        """Whether it has happened; watches no more. The end of the group counts as one event."""
+        if self._group is None or self._events < 0:
+            return False
+        there = self._group.is_dir()
+        try:
+            count = os.eventfd_read(self._events)
+        except BlockingIOError:
+            count = 0
+        os.close(self._events)
+        self._events = -1
+        return count > 1 or (count == 1 and there)
+
+
+def _with_oom_events(place: Place | None) -> Path | None:
+    groups = () if place is None else place.groups
+    return next((group for group in groups if (group / "cgroup.event_control").exists()
+                 and (group / "memory.oom_control").exists()), None)  # fmt: skip
+
+
+def _ask_to_count(group: Path) -> int:
+    events = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+    try:
+        with (group / "memory.oom_control").open() as control:
+            (group / "cgroup.event_control").write_text(f"{events} {control.fileno()}")
+    except OSError:
+        os.close(events)
+        return -1
+    return events
 
 
 def place_of(pid: int, container: str) -> Place | None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from utsuwa.node.runtime import Box, Launch, Limits, Mount
 
-CLUSTER, POD, CONTAINER = "utsuwa.dev/cluster", "utsuwa.dev/pod", "utsuwa.dev/container"
+CLUSTER, POD, CONTAINER = "utsuwa.cluster", "utsuwa.pod", "utsuwa.container"
 """Labels by which containers are found again."""
 PERIOD = 100_000
 """Microseconds over which the cpu limit is averaged."""
