@@ -12,10 +12,11 @@
 #   ADDRESS=IP      a loopback address whose ports 80 and 443 are free (127.0.0.80)
 #   API_PORT, GATEWAY_PORT, HTTPS_PORT          LOGS=DIR     (a new directory)
 #   UTSUWA=COMMAND  (.venv/bin/utsuwa)          FLAGS="..."  further flags for the binaries
+#   UP="..."        further flags for `up`, such as --runtime container
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
-[ $# -ge 1 ] && [ -d "$1" ] || { sed -n '2,15s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -ge 1 ] && [ -d "$1" ] || { sed -n '2,16s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 binaries=$(cd "$1" && pwd); shift
 
 python=${PYTHON:-$root/.venv/bin/python}
@@ -36,9 +37,10 @@ trap end EXIT
 set_up() {
   "$python" "$here/images/push.py" "$data" "$repository" >/dev/null
   : >"$logs/up.log"  # a line of an earlier run must not be taken for this one's
+  # shellcheck disable=SC2086
   $utsuwa up --data-dir "$data" --domain example.com --address "$address" \
     --api-port "${API_PORT:-16443}" --gateway-port "${GATEWAY_PORT:-18080}" \
-    --https-port "${HTTPS_PORT:-18443}" >"$logs/up.log" 2>&1 &
+    --https-port "${HTTPS_PORT:-18443}" ${UP:-} >"$logs/up.log" 2>&1 &
   up=$!
   for _ in $(seq 300); do
     if grep -q '^utsuwa is ready' "$logs/up.log"; then break; fi
