@@ -95,7 +95,7 @@ class ControlPlane:
         self._history_file = HistoryFile(self._layout.history)
         self._fleet = Fleet(self._context.informers, self._measured, clock)
         self._recorder = Recorder(
-            self._history_file, self._fleet, clock, panicking=self._is_panicking
+            self._history_file, self._fleet, clock, panicking=self._panic_since
         )
         self._dataplane = DataPlane(
             self._context,
@@ -269,9 +269,9 @@ class ControlPlane:
     async def _measured(self, uids: Sequence[str]) -> Mapping[str, PodUse]:
         return await self._node.measured(uids)
 
-    def _is_panicking(self, revision: Key) -> bool:
+    def _panic_since(self, revision: Key) -> float | None:
         entry = self._scaler.current(revision)
-        return entry is not None and entry.decision is not None and entry.decision.panicking
+        return None if entry is None or entry.decision is None else entry.decision.panic_since
 
     @property
     def _url_port(self) -> int:

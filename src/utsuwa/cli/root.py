@@ -19,6 +19,8 @@ _COMMANDS: dict[str, str] = {
     "revisions": "List revisions, and the traffic they get.",
     "traffic": "Show or change who gets the traffic of a service.",
     "logs": "Show what a service printed.",
+    "observe": "Watch a service under load: live, and as a picture.",
+    "top": "Watch all services at once.",
     "explain": "Say why there are so many pods, and what would change it.",
     "delete": "Delete services.",
     "token": "Make, list and revoke bearer tokens.",

@@ -105,7 +105,9 @@ async def running() -> AsyncIterator[World]:
             return {uid: PodUse(0.25, 10 * MEMORY_UNIT, 1.0, ()) for uid in uids}
 
         fleet, archive, panic = Fleet(informers, measured, clock), Memory(), set[Key]()
-        recorder = Recorder(archive, fleet, clock, panicking=lambda key: key in panic)
+        recorder = Recorder(
+            archive, fleet, clock, panicking=lambda key: clock.now() if key in panic else None
+        )
         informers.start(tasks)
         await informers.synced()
         tasks.spawn(recorder.run(), name="history")

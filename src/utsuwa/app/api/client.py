@@ -61,6 +61,15 @@ class Client:
         """The namespace of the kubeconfig's context."""
         return self._access.namespace
 
+    @property
+    def host(self) -> str:
+        """The machine that the server is on: its name or address."""
+        return self._url.hostname or ""
+
+    def fetch(self, path: str, query: Mapping[str, str] | None = None) -> Document:
+        """What the server tells at `path`."""
+        return self._object("GET", path, query=query)
+
     def get(
         self, resource: Resource, namespace: str, name: str, *, subresource: str = ""
     ) -> Document:

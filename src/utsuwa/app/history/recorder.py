@@ -4,12 +4,13 @@ The figures of a second come from the gateways just after it; half a second late
 second is made. What comes later still is counted in the next one, so that no request is lost.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from utsuwa.app.history.file import Asked, Batch, Kept, Name
-from utsuwa.app.history.fleet import Fleet
+from utsuwa.app.history.fleet import Fleet, State
 from utsuwa.cluster.port import Key
 from utsuwa.kit.clock import Clock
 from utsuwa.routing.messages import RevisionStats, Stats, Wake
@@ -34,6 +35,7 @@ SETTLING = 10.0
 """Seconds after our own start in which nobody knows whether a revision rested before."""
 QUIET = 120
 """Seconds after which a revision that does nothing is forgotten here; the file has it."""
+NO_STATE = State()
 MOST_MARKS = 5_000
 """Marks between two batches: more than that is not a history but noise."""
 
@@ -82,15 +84,16 @@ class Sinks:
             sink.stats(gateway, message)
 
 
-Panicking = Callable[[Key], bool]
-"""Whether the autoscaler is in panic about a revision."""
+Panicking = Callable[[Key], float | None]
+"""Since when the autoscaler is in panic about a revision; None when it is not."""
 
 
 class Recorder:
     """Makes the points, keeps the latest of them, and hands all to the file.
 
     Mutable state, changed on the loop only: `_tracks` by revision; `_figures`, what gateways told
-    since the last point; `_marks`, of the last minutes; `_panic`, the revisions in panic.
+    since the last point, and `_states`, what pods there were at its end; `_marks`, of the last
+    minutes; `_panic`, the revisions in panic.
     """
 
     def __init__(self, file: Archive, fleet: Fleet, clock: Clock, *, panicking: Panicking) -> None:
@@ -103,6 +106,7 @@ class Recorder:
         self._second = self._life - 1
         self._tracks: dict[Key, Track] = {}
         self._seen: dict[Key, int] = {}
+        self._states: dict[Key, State] = {}
         self._figures: dict[Key, dict[str, Point]] = {}
         self._marks: list[tuple[Key, Mark]] = []
         self._unwritten: list[tuple[Key, Mark]] = []
@@ -140,12 +144,17 @@ class Recorder:
     async def run(self) -> None:
         """Make points, and a batch for the file now and then, for ever."""
         while True:
-            now = self._clock.now()
-            due = math.floor(now - LAG) + 1 + LAG
-            await self._clock.sleep(due - now)
-            self.close_second(math.floor(due - LAG) - 1)
+            ends = math.floor(self._clock.now() - LAG) + 1
+            await self._clock.sleep(ends - self._clock.now())
+            self.sample()
+            await self._clock.sleep(ends + LAG - self._clock.now())
+            self.close_second(ends - 1)
             if self._second % FLUSH_EVERY == 0:
                 self.flush()
+
+    def sample(self) -> None:
+        """A second ends now: see what pods there are. Its point is made later."""
+        self._states = {key: self._fleet.state(key) for key in self._fleet.alive()}
 
     def close_second(self, second: int) -> None:
         """Make the points of `second`."""
@@ -153,12 +162,13 @@ class Recorder:
             return
         self._second = second
         figures, self._figures = self._figures, {}
+        states, self._states = self._states, {}
         busy = {key for key, track in self._tracks.items() if not track.silent}
         certain = second - self._started > SETTLING
-        for key in self._fleet.alive() | figures.keys() | busy:
+        for key in states.keys() | figures.keys() | busy:
             if not self._fleet.knows(key) and key not in self._tracks:
                 continue
-            point = self._point(key, figures.get(key, {}))
+            point = _point_of(states.get(key, NO_STATE), figures.get(key, {}))
             track = self._tracks.get(key)
             if track is None:
                 track = self._tracks[key] = Track(self._life)
@@ -227,26 +237,15 @@ class Recorder:
 
     # --- making points --------------------------------------------------------------------------
 
-    def _point(self, key: Key, by_gateway: dict[str, Point]) -> Point:
-        state = self._fleet.state(key)
-        served = NOTHING
-        for point in by_gateway.values():
-            served = together(served, point)
-        return served._replace(
-            desired=state.desired,
-            ready=state.ready,
-            total=state.total,
-            cpu=round(state.cores * 1000),
-            memory=round(state.memory / MEMORY_UNIT),
-        )
-
     def _watch_panic(self, key: Key) -> None:
-        panicking = self._panicking(key)
-        if panicking == (key in self._panic):
-            return
-        kind = "panic" if panicking else "calm"
-        (self._panic.add if panicking else self._panic.discard)(key)
-        self._mark(key, Mark(self._clock.now(), kind, key.name))
+        since = self._panicking(key)
+        if since is not None and key not in self._panic:
+            self._panic.add(key)
+            # Not before this second: whoever reads on from here must not miss it.
+            self._mark(key, Mark(max(since, float(self._second)), "panic", key.name))
+        elif since is None and key in self._panic:
+            self._panic.discard(key)
+            self._mark(key, Mark(self._clock.now(), "calm", key.name))
 
     def _deployed(self, key: Key, created: float) -> None:
         if created >= math.floor(self._started):
@@ -263,6 +262,17 @@ class Recorder:
 
     def _name(self, key: Key) -> Name:
         return Name(key.namespace, key.name, self._fleet.service(key))
+
+
+def _point_of(state: State, by_gateway: dict[str, Point]) -> Point:
+    served = functools.reduce(together, by_gateway.values(), NOTHING)
+    return served._replace(
+        desired=state.desired,
+        ready=state.ready,
+        total=state.total,
+        cpu=round(state.cores * 1000),
+        memory=round(state.memory / MEMORY_UNIT),
+    )
 
 
 def _key(revision: str) -> Key:
