@@ -74,7 +74,9 @@ class WatchAll:
 
     def _ask(self, namespace: str, since: int) -> list[dict[str, Any]]:
         path = _SERVICES.path(namespace, "-", "history")
-        items: list[dict[str, Any]] = self._client.fetch(path, {"since": str(max(0, since))})["items"]
+        items: list[dict[str, Any]] = self._client.fetch(path, {"since": str(max(0, since))})[
+            "items"
+        ]
         return items
 
     def _namespaces(self) -> list[str]:
