@@ -59,6 +59,17 @@ def test_seconds_that_the_history_leaves_out_are_zeros() -> None:
     assert recording.peak("waiting") == 40
 
 
+def test_seconds_of_which_nothing_is_known_are_not_zeros() -> None:
+    """Control was away: a line says so, and the chart shows nothing there."""
+    recording = Recording("web", START)
+    series = shown([(START, BUSY), (START + 8, BUSY), (START + 9, Point()), (START + 12, BUSY)])
+    recording.take({"columns": COLUMNS, "series": series, "until": START + 14, "marks": []})
+    assert recording.gaps() == [range(START + 1, START + 8), range(START + 13, START + 15)]
+    assert terminal.line(recording, START + 3) == "    3s   no figures: control was away"
+    assert "control was away" not in terminal.line(recording, START + 10)
+    assert texts(draw(recording, title="")).count("no figures") == 6
+
+
 def test_what_is_told_twice_is_taken_once(run: Recording) -> None:
     """Marks, too; and what lies before the start is not taken."""
     events = list(run.events)

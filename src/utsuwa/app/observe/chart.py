@@ -76,6 +76,7 @@ def draw(recording: Recording, *, title: str, subtitle: str = "", latency: bool 
         shapes += _time_grid(x, at, first, last)
         lift = rows * LABELS if at == top else 0.0
         shapes += panel(recording, functools.partial(Frame, at, x, lift))
+        shapes += _gaps(recording, x, at)
     shapes += _time_axis(x, bottom, first, last)
     shapes += _flags(labels, x, tops)
     return Scene(WIDTH, math.ceil(bottom + 48), title, tuple(shapes), plot)
@@ -90,7 +91,7 @@ def _requests(recording: Recording, place: Place) -> list[Shape]:
     shapes: list[Shape] = _scale(frame)
     used = [status for status in STATUSES if recording.peak(status) > 0] or ["2xx"]
     for status in used:
-        above = [a + b for a, b in zip(below, recording.column(status), strict=True)]
+        above = [a + b for a, b in zip(below, recording.drawn(status), strict=True)]
         outline = _steps(recording, above, frame)
         floor = _steps(recording, below, frame)
         shapes += [Area((*outline, *reversed(floor)), status, 0.75), Line(outline, status, 1.5)]
@@ -102,8 +103,8 @@ def _requests(recording: Recording, place: Place) -> list[Shape]:
 def _in_flight(recording: Recording, place: Place) -> list[Shape]:
     names = ("inFlight", "waiting")
     frame = place(_ceiling(max(map(recording.peak, names))))
-    in_flight = _through(recording, recording.column("inFlight"), frame)
-    waiting = _through(recording, recording.column("waiting"), frame)
+    in_flight = _through(recording, recording.drawn("inFlight"), frame)
+    waiting = _through(recording, recording.drawn("waiting"), frame)
     return [
         *_scale(frame),
         Area(_closed(in_flight, frame), "inFlight", 0.12),
@@ -119,8 +120,8 @@ def _in_flight(recording: Recording, place: Place) -> list[Shape]:
 def _pods(recording: Recording, place: Place) -> list[Shape]:
     peak = max(recording.peak("ready"), recording.peak("desired"))
     frame = place(_ceiling(peak))
-    ready = _steps(recording, _held(recording.column("ready")), frame)
-    desired = _steps(recording, _held(recording.column("desired")), frame)
+    ready = _steps(recording, _held(recording.drawn("ready")), frame)
+    desired = _steps(recording, _held(recording.drawn("desired")), frame)
     return [
         *_scale(frame),
         Area(_closed(ready, frame), "ready", 0.55),
@@ -135,7 +136,7 @@ def _latency(recording: Recording, place: Place) -> list[Shape]:
     frame = place(_ceiling(max(map(recording.peak, names))))
     shapes: list[Shape] = _scale(frame)
     for name in reversed(names):
-        line = _through(recording, recording.column(name), frame)
+        line = _through(recording, recording.drawn(name), frame)
         shapes.append(Line(line, name, 2, dash={"p50": 0, "p95": 8, "p99": 3}[name]))
     legend = [(name, name, "dash" if name != "p50" else "line") for name in names]
     return [*shapes, *_heading(frame, "Latency in ms", legend)]
@@ -299,6 +300,20 @@ def _flags(
             shapes.append(Text(at - 5, y, label.text, "ink", 12, "end"))
         elif label.text:
             shapes.append(Text(at + 5, y, label.text, "ink", 12))
+    return shapes
+
+
+def _gaps(recording: Recording, x: Callable[[float], float], top: float) -> list[Shape]:
+    """Where nothing is known nothing is shown."""
+    shapes: list[Shape] = []
+    for gap in recording.gaps():
+        left, right = x(gap.start), x(gap.stop)
+        corners = ((left, top), (right, top), (right, top + PANEL), (left, top + PANEL))
+        shapes.append(Area(corners, "paper"))
+        shapes.append(Area(corners, "grid", 0.5))
+        if right - left > 70:
+            middle = (left + right) / 2
+            shapes.append(Text(middle, top + PANEL / 2, "no figures", "muted", 12, "middle"))
     return shapes
 
 

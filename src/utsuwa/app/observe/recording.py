@@ -64,6 +64,15 @@ class Recording:
         """One value for every second."""
         return [self.rows.get(second, {}).get(name, 0) for second in self.seconds]
 
+    def drawn(self, name: str) -> list[float]:
+        """The same, for lines: a gap has the value that follows it, or the one before."""
+        values = self.column(name)
+        for gap in self.gaps():
+            at = gap.stop if gap.stop in self.rows else gap.start - 1
+            value = self.rows[at][name]
+            values[gap.start - self.start : gap.stop - self.start] = [value] * len(gap)
+        return values
+
     def peak(self, name: str) -> float:
         """The highest of a column."""
         return max(self.column(name), default=0)
@@ -80,6 +89,22 @@ class Recording:
     def last(self, name: str) -> float:
         """The value of the latest second."""
         return self.rows.get(self.end, {}).get(name, 0)
+
+    def gaps(self) -> list[range]:
+        """Seconds of which nothing is known: control was away. Of those in which nothing happened
+        the first is told, and is all zeros."""
+        found: list[range] = []
+        began, busy = self.start, False
+        for second in self.seconds:
+            row = self.rows.get(second)
+            if row is None:
+                continue
+            if busy and second > began:
+                found.append(range(began, second))
+            began, busy = second + 1, any(row[name] for name in row if name != "time")
+        if busy and began <= self.end:
+            found.append(range(began, self.end + 1))
+        return found
 
     def panics(self) -> list[tuple[float, float]]:
         """Times during which any revision was in panic."""

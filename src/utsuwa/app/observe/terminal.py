@@ -140,6 +140,8 @@ HEADER = (
 
 def line(recording: Recording, second: int) -> str:
     """One second as one line, for where there is no terminal."""
+    if any(second in gap for gap in recording.gaps()):
+        return f"{second - recording.start:>5}s   no figures: control was away"
     row = recording.rows.get(second, {})
     answers = sum(row.get(name, 0) for name in STATUSES)
     errors = row.get("5xx", 0) + row.get("4xx", 0) + row.get("left", 0)
