@@ -159,7 +159,7 @@ class ControlPlane:
                     version=__version__,
                 ),
                 clock,
-            ).text
+            ).pieces
         )
         self._gke = gke.build(
             cluster,

@@ -4,10 +4,13 @@
 only ever has to print what it knows anyway.)
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+PIECE = 400
+"""Lines between two breaths of whoever writes a long page: about a millisecond."""
 
 Labels = tuple[str, ...]
 """Values, in the order of the metric's label names."""
@@ -52,46 +55,51 @@ class Buckets:
         self.total += total
 
 
-@dataclass(slots=True)
-class Page:
-    """Text as it grows. Mutable state: `_lines`."""
+def numbers(metric: Metric, samples: Mapping[Labels, float]) -> Iterator[str]:
+    """A counter or a gauge, in pieces; nothing where there are no samples."""
+    lines = _head(metric) if samples else []
+    for labels, value in samples.items():
+        pairs = _pairs(metric.labels, labels)
+        lines.append(f"{metric.name}{{{pairs}}} {value}" if pairs else f"{metric.name} {value}")
+        if len(lines) >= PIECE:
+            yield _joined(lines)
+            lines = []
+    yield _joined(lines)
 
-    _lines: list[str] = field(default_factory=list)
 
-    def numbers(self, metric: Metric, samples: Mapping[Labels, float]) -> None:
-        """A counter or a gauge; nothing where there are no samples."""
-        if samples:
-            self._head(metric)
-            for labels, value in samples.items():
-                self._sample(metric.name, metric.labels, labels, value)
+def histograms(metric: Metric, samples: Mapping[Labels, Buckets]) -> Iterator[str]:
+    """A histogram, in pieces; nothing where there are no samples."""
+    lines = _head(metric) if samples else []
+    edges = [*(f'le="{bound:g}"}}' for bound in metric.bounds), 'le="+Inf"}']
+    for labels, buckets in samples.items():
+        pairs = _pairs(metric.labels, labels)
+        start = f"{metric.name}_bucket{{{pairs}," if pairs else f"{metric.name}_bucket{{"
+        end = f"{{{pairs}}}" if pairs else ""
+        sofar = 0
+        for edge, count in zip(edges, buckets.counts, strict=True):
+            sofar += count
+            lines.append(f"{start}{edge} {sofar}")
+        lines.append(f"{metric.name}_sum{end} {buckets.total}")
+        lines.append(f"{metric.name}_count{end} {sofar}")
+        if len(lines) >= PIECE:
+            yield _joined(lines)
+            lines = []
+    yield _joined(lines)
 
-    def histograms(self, metric: Metric, samples: Mapping[Labels, Buckets]) -> None:
-        """A histogram; nothing where there are no samples."""
-        if samples:
-            self._head(metric)
-        names = (*metric.labels, "le")
-        edges = [*(f"{bound:g}" for bound in metric.bounds), "+Inf"]
-        for labels, buckets in samples.items():
-            sofar = 0
-            for edge, count in zip(edges, buckets.counts, strict=True):
-                sofar += count
-                self._sample(f"{metric.name}_bucket", names, (*labels, edge), sofar)
-            self._sample(f"{metric.name}_sum", metric.labels, labels, buckets.total)
-            self._sample(f"{metric.name}_count", metric.labels, labels, sofar)
 
-    def text(self) -> str:
-        """All of it."""
-        return "\n".join([*self._lines, ""])
+def _joined(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
 
-    def _head(self, metric: Metric) -> None:
-        self._lines.append(f"# HELP {metric.name} {_escaped(metric.help)}")
-        self._lines.append(f"# TYPE {metric.name} {metric.kind}")
 
-    def _sample(self, name: str, names: Iterable[str], values: Iterable[str], value: float) -> None:
-        pairs = ",".join(
-            f'{key}="{_quoted(text)}"' for key, text in zip(names, values, strict=True)
-        )
-        self._lines.append(f"{name}{{{pairs}}} {value}" if pairs else f"{name} {value}")
+def _head(metric: Metric) -> list[str]:
+    return [
+        f"# HELP {metric.name} {_escaped(metric.help)}",
+        f"# TYPE {metric.name} {metric.kind}",
+    ]
+
+
+def _pairs(names: Iterable[str], values: Iterable[str]) -> str:
+    return ",".join(f'{key}="{_quoted(text)}"' for key, text in zip(names, values, strict=True))
 
 
 def _escaped(text: str) -> str:

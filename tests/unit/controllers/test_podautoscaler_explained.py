@@ -127,3 +127,26 @@ def test_where_nothing_was_decided_nothing_is_made_up() -> None:
     told = explain({"metadata": {"name": "web"}, "items": []}, now=5.0, shown=shown)
     assert (told["wanted"], told["why"], told["events"]) == (None, [], [])
     assert told["next"]["more"] == "nothing has been decided yet"
+
+
+def test_class_hpa_is_explained_by_use() -> None:
+    """It has no windows and no way to zero: what was used, and the bounds."""
+    use = {"ready": 2, "percent": 180, "metric": "cpu", "pods": 4}
+    decision = {
+        "time": "2023-11-14T22:13:20.000000Z", "class": "hpa.autoscaling.knative.dev", "desired": 3,
+        "mode": "stable", "metric": "cpu", "ratio": 1.8, "ready": 2, "want": 3, "applied": True,
+        "reasons": [
+            {"code": "use", "numbers": use},
+            {"code": "max-scale", "numbers": {"wanted": 4, "cap": 3}},
+        ],
+        "scaleReasons": [], "changesAt": None,
+    }  # fmt: skip
+    told = explain({"metadata": {"name": "web"}, "items": [decision]}, now=0.0, shown=shown)
+    (event,) = told["events"]
+    assert (event["what"], event["from"], event["to"]) == ("scaled-up", 2, 3)
+    assert sentences(event) == (
+        "2 ready pods use 180 % of the target of cpu, which needs 4; "
+        "capped by max-scale: wanted 4, at most 3"
+    )
+    assert told["inputs"] == {"metric": "cpu", "ratio": 1.8}
+    assert told["next"]["more"] == "more pods with more use"

@@ -1,7 +1,7 @@
 """The page of metrics, put together when somebody asks for it: nothing is kept for it but what
 adds up (:mod:`utsuwa.app.metrics.traffic`)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import psutil
@@ -13,7 +13,7 @@ from utsuwa.cluster.port import Key
 from utsuwa.controllers.framework import Controller
 from utsuwa.controllers.podautoscaler import Scaler
 from utsuwa.kit.clock import Clock
-from utsuwa.kit.exposition import Buckets, Labels, Metric, Page
+from utsuwa.kit.exposition import Buckets, Labels, Metric, histograms, numbers
 from utsuwa.model import labels
 from utsuwa.model.meta import labels_of
 from utsuwa.store import Store
@@ -52,8 +52,9 @@ class Collector:
     def __repr__(self) -> str:
         return f"<Collector of {self._traffic!r}>"
 
-    def text(self) -> str:
-        """The page."""
+    def pieces(self) -> Iterator[str]:
+        """The page, piece by piece: between two of them others may run. What is on it is of the
+        time of the first."""
         known = {key_of(document): document for document in self._revisions.list()}
         self._traffic.keep({str(key) for key in known})
         named: dict[Key, Labels] = {
@@ -65,13 +66,12 @@ class Collector:
             )
             for key, document in known.items()
         }
-        page = Page()
-        self._requests(page, named)
-        self._decisions(page, named)
-        self._internal(page)
-        return page.text()
+        decisions = self._decisions(named)
+        yield from self._requests(named)
+        for metric, samples in (*decisions.items(), *self._internal()):
+            yield from numbers(metric, samples)
 
-    def _requests(self, page: Page, named: dict[Key, Labels]) -> None:
+    def _requests(self, named: dict[Key, Labels]) -> Iterator[str]:
         now = self._clock.now()
         durations: dict[Labels, Buckets] = {}
         cold: dict[Labels, Buckets] = {}
@@ -95,13 +95,13 @@ class Collector:
             if figures.cold is not None:
                 cold[own] = figures.cold
                 phases.update({(*own, name): one for name, one in figures.phases.items()})
-        page.histograms(c.DURATION, durations)
+        yield from histograms(c.DURATION, durations)
         for metric, samples in found.items():
-            page.numbers(metric, samples)
-        page.histograms(c.COLD_START, cold)
-        page.histograms(c.COLD_PHASE, phases)
+            yield from numbers(metric, samples)
+        yield from histograms(c.COLD_START, cold)
+        yield from histograms(c.COLD_PHASE, phases)
 
-    def _decisions(self, page: Page, named: dict[Key, Labels]) -> None:
+    def _decisions(self, named: dict[Key, Labels]) -> dict[Metric, _Numbers]:
         found: dict[Metric, _Numbers] = {metric: {} for metric in (
             c.DESIRED, c.EXCESS, c.PANIC, *c.MEASURED.values(), c.REQUESTED, c.COUNT, c.NOT_READY,
             c.PENDING, c.TERMINATING, c.DECISIONS,
@@ -110,8 +110,7 @@ class Collector:
             if key in named:
                 for metric, rest, value in self._of(key):
                     found[metric][*named[key], *rest] = value
-        for metric, samples in found.items():
-            page.numbers(metric, samples)
+        return found
 
     def _of(self, key: Key) -> Iterable[tuple[Metric, Labels, float]]:
         """What the autoscaler knows of one revision."""
@@ -139,17 +138,17 @@ class Collector:
             if metric is not None:
                 yield metric, (), value
 
-    def _internal(self, page: Page) -> None:
+    def _internal(self) -> Iterator[tuple[Metric, _Numbers]]:
         internals = self._internals
         queues = {one.name: one.queue for one in internals.controllers()}
-        page.numbers(c.WORK_DEPTH, {(name,): queue.depth for name, queue in queues.items()})
-        page.numbers(c.WORK_FAILING, {(name,): queue.failing for name, queue in queues.items()})
-        page.numbers(c.STORE_WRITES, {(): internals.store.version})
-        page.numbers(c.STORE_COMMITS, {(): internals.store.commits})
-        page.numbers(c.STORE_OBJECTS, {(): internals.store.size})
-        page.numbers(c.GATEWAYS, {(): internals.gateways()})
-        page.numbers(c.BUILD, {(internals.version,): 1})
+        yield c.WORK_DEPTH, {(name,): queue.depth for name, queue in queues.items()}
+        yield c.WORK_FAILING, {(name,): queue.failing for name, queue in queues.items()}
+        yield c.STORE_WRITES, {(): internals.store.version}
+        yield c.STORE_COMMITS, {(): internals.store.commits}
+        yield c.STORE_OBJECTS, {(): internals.store.size}
+        yield c.GATEWAYS, {(): internals.gateways()}
+        yield c.BUILD, {(internals.version,): 1}
         times = self._process.cpu_times()
-        page.numbers(c.CPU, {(): float(times.user + times.system)})
-        page.numbers(c.MEMORY, {(): int(self._process.memory_info().rss)})
-        page.numbers(c.START, {(): float(self._process.create_time())})
+        yield c.CPU, {(): float(times.user + times.system)}
+        yield c.MEMORY, {(): int(self._process.memory_info().rss)}
+        yield c.START, {(): float(self._process.create_time())}

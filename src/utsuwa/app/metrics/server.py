@@ -1,7 +1,8 @@
 """`/metrics` on a port of its own: loopback only, without credentials, read-only."""
 
+import asyncio
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from aiohttp import web
 
@@ -11,10 +12,10 @@ _CLOSE_SECONDS = 1.0
 
 
 class MetricsServer:
-    """Serves what `text` says. Mutable state: `_runner`, while it serves."""
+    """Serves what `pieces` say. Mutable state: `_runner`, while it serves."""
 
-    def __init__(self, text: Callable[[], str]) -> None:
-        self._text = text
+    def __init__(self, pieces: Callable[[], Iterable[str]]) -> None:
+        self._pieces = pieces
         self._runner: web.AppRunner | None = None
 
     def __repr__(self) -> str:
@@ -38,4 +39,9 @@ class MetricsServer:
             await runner.cleanup()
 
     async def _answer(self, _request: web.Request) -> web.Response:
-        return web.Response(body=self._text().encode(), headers={"Content-Type": CONTENT_TYPE})
+        page: list[str] = []
+        for piece in self._pieces():
+            page.append(piece)
+            await asyncio.sleep(0)  # a cold start must not wait for a page of thousands of lines
+        body = "".join(page).encode()
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
