@@ -249,6 +249,9 @@ class Supervisor:
             + (f"  (and https://{options.address})" if self._listeners.address_has_api else ""),
             sys.stdout,
         )
+        for listener in self._listeners.exposition:
+            port = listener.getsockname()[1]
+            _say(f"  metrics     http://127.0.0.1:{port}/metrics", sys.stdout)
         _say(f"  clients     export KUBECONFIG={self._layout.kubeconfig}", sys.stdout)
         _say(f"              or, for gcloud too: {self._env_command()}", sys.stdout)
 
