@@ -238,6 +238,21 @@ def test_a_service_refuses_what_is_the_routes_business(member: str) -> None:
         admit(Request(kinds.SERVICE, "CREATE", document), Settings())
 
 
+def test_a_route_refuses_an_address() -> None:
+    document = kinds.ROUTE.document("default", "hello")
+    document["spec"] = {"traffic": [{"configurationName": "hello", "percent": 100, "url": "x"}]}
+    with pytest.raises(Denied, match=r"must not set .*url"):
+        admit(Request(kinds.ROUTE, "CREATE", document), Settings())
+
+
+def test_a_domain_mapping_refuses_a_group() -> None:
+    document = kinds.DOMAIN_MAPPING.document("default", "shop.example.org")
+    reference = {"kind": "Service", "name": "hello", "apiVersion": "serving.knative.dev/v1"}
+    document["spec"] = {"ref": {**reference, "group": "serving.knative.dev"}}
+    with pytest.raises(Denied, match=r"must not set .*group"):
+        admit(Request(kinds.DOMAIN_MAPPING, "CREATE", document), Settings())
+
+
 @pytest.mark.parametrize(
     "spec",
     [
