@@ -242,6 +242,11 @@ class Container:
         message, self._condemned = self._condemned, ""
         if not message and not ended.seen:
             message = "the exit code is unknown: the process ended while nobody watched it"
+        if not message and ended.oom:
+            limit = dig(self._spec, "resources", "limits", "memory", default="")
+            beyond = f"its limit of {limit}" if limit else "what the machine had left"
+            last = tail(self._log).rpartition("\n")[2]
+            message = f"killed: it needed more memory than {beyond}{f'; {last}' if last else ''}"
         if not message and self._spec.get("terminationMessagePolicy") != "None" and ended.code:
             message = tail(self._log)
         self._end(ended.code, ended.reason, message, ended.signal)

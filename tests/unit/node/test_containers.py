@@ -231,3 +231,14 @@ def test_logins_of_whoever_runs_us(tmp_path: Path) -> None:
     (tmp_path / "auth.json").write_text("{")
     environment = {"REGISTRY_AUTH_FILE": str(tmp_path / "auth.json")}
     assert credentials.of_user(environment, tmp_path) == [{"ghcr.io": {}}]
+
+
+async def test_a_container_that_needs_too_much_memory_says_so(node: Node) -> None:
+    """Its limit, and its last words."""
+    resources = {"limits": {"memory": "64Mi"}}
+    await node.create(a_pod(resources=resources))
+    node.runtime.instances[0].exit(137, oom=True, output="loading\n")
+    await node.settle()
+    last = (await node.pod())["status"]["containerStatuses"][0]["lastState"]["terminated"]
+    assert last["reason"] == "OOMKilled"
+    assert last["message"] == "killed: it needed more memory than its limit of 64Mi; loading"
