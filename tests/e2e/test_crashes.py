@@ -1,5 +1,6 @@
 """Kill -9 of each process under load: what a client of a service may see, and what not."""
 
+import http.client
 import os
 import signal
 import threading
@@ -52,16 +53,16 @@ class Load:
     def failed(self) -> int:
         return sum(count for status, count in self.statuses.items() if status != 200)
 
-    def _client(self) -> None:
-        import http.client
+    def connection(self) -> http.client.HTTPConnection:
+        """A new connection of one client."""
+        return http.client.HTTPConnection("127.0.0.1", self.up.gateway_port, timeout=30)
 
+    def _client(self) -> None:
         connection = None
         while not self.stopping.is_set():
             try:
                 if connection is None:
-                    connection = http.client.HTTPConnection(
-                        "127.0.0.1", self.up.gateway_port, timeout=30
-                    )
+                    connection = self.connection()
                 connection.request("GET", self.path, headers={"Host": HOST})
                 response = connection.getresponse()
                 response.read()

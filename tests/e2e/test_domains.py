@@ -154,7 +154,10 @@ def test_certificates_come_by_themselves_where_the_operator_says_so(
 ) -> None:
     """external-domain-tls, from the cluster's own authority for services."""
     network(hello, autocreate_cluster_domain_claims="true", external_domain_tls="Enabled")
-    ca = ("--cacert", str(hello.data_dir / "pki" / "services" / "ca.crt"))
+    authority = hello.data_dir / "pki" / "services" / "ca.crt"
+    (told,) = [line.split() for line in hello.lines if line.startswith("  https ")]
+    assert (told[2], told[-1]) == (f"{hello.https_port};", str(authority))
+    ca = ("--cacert", str(authority))
     host = "hello.default.localhost"
     url = f"https://{host}:{hello.https_port}"
     until(lambda: hello.get("ksvc", "hello")["status"].get("url") == url, what=url)

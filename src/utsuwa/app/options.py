@@ -133,6 +133,11 @@ class Layout:
         return self.root / "pki"
 
     @property
+    def services_pki(self) -> Path:
+        """The authority for services."""
+        return self.pki / "services"
+
+    @property
     def run(self) -> Path:
         """What is only true while something runs: lock, link socket, process records."""
         return self.root / "run"

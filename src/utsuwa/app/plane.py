@@ -263,8 +263,9 @@ class ControlPlane:
     def _issuer(self) -> Authority:
         """The authority for services: another than the API's own, whose word would make one
         service's certificate good for the API server's name."""
-        directory = self._layout.pki / "services"
-        return Authority.open(directory, self._context.clock, name="utsuwa-services-ca")
+        return Authority.open(
+            self._layout.services_pki, self._context.clock, name="utsuwa-services-ca"
+        )
 
     async def _measured(self, uids: Sequence[str]) -> Mapping[str, PodUse]:
         return await self._node.measured(uids)

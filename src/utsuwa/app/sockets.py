@@ -23,6 +23,8 @@ class Listeners:
     """The gateway's once more, for each further worker: the kernel spreads connections over them."""
     tls: list[socket.socket] = field(default_factory=list)
     """The gateway's, for connections that begin with a TLS handshake."""
+    more_tls: list[list[socket.socket]] = field(default_factory=list)
+    """Those once more, as `more`."""
     api: list[socket.socket] = field(default_factory=list)
     gke: list[socket.socket] = field(default_factory=list)
     exposition: list[socket.socket] = field(default_factory=list)
@@ -38,13 +40,18 @@ class Listeners:
 
     def close(self) -> None:
         """Close them all."""
-        groups = (self.gateway, self.tls, self.api, self.gke, self.exposition, *self.more)
+        once = (self.gateway, self.tls, self.api, self.gke, self.exposition)
+        groups = (*once, *self.more, *self.more_tls)
         for listener in (one for group in groups for one in group):
             listener.close()
 
     def worker(self, number: int) -> list[socket.socket]:
         """Those of the gateway's worker `number`, counted from 0."""
         return self.more[number - 1] if number else self.gateway
+
+    def worker_tls(self, number: int) -> list[socket.socket]:
+        """Those for TLS of the gateway's worker `number`, counted from 0."""
+        return self.more_tls[number - 1] if number else self.tls
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -100,7 +107,7 @@ def bind_all(
     gke_port: int = 8001,
     metrics_port: int | None = 0,
 ) -> Listeners:
-    """Bind everything that `up` serves on, for `workers` gateways; they share what TLS is on.
+    """Bind everything that `up` serves on, for `workers` gateways.
 
     `https_port`, `metrics_port`: 0 for none, None for the usual one if that is to be had.
 
@@ -130,10 +137,11 @@ def bind_all(
     for _ in range(workers - 1):
         try:
             listeners.more.append([twin(listener) for listener in listeners.gateway])
+            listeners.more_tls.append([twin(listener) for listener in listeners.tls])
         except OSError as error:
             listeners.close()
             raise PortInUseError(
-                f"port {gateway_port} cannot be shared by {workers} gateways: {_reason(error)}; "
+                f"the gateway's ports cannot be shared by {workers} gateways: {_reason(error)}; "
                 "start with --gateway-workers 1"
             ) from error
     return listeners

@@ -244,6 +244,9 @@ class Supervisor:
             + (f"  (and http://{options.address})" if self._listeners.address_has_gateway else ""),
             sys.stdout,
         )
+        if port := self._listeners.https_port:
+            ca = self._layout.services_pki / "ca.crt"
+            _say(f"  https       port {port}; our own certificates: --cacert {ca}", sys.stdout)
         _say(
             f"  kubernetes  https://127.0.0.1:{options.api_port}"
             + (f"  (and https://{options.address})" if self._listeners.address_has_api else ""),
@@ -266,7 +269,7 @@ class Supervisor:
 
     def _gateway_child(self, number: int) -> Child:
         fds = [listener.fileno() for listener in self._listeners.worker(number)]
-        tls_fds = [listener.fileno() for listener in self._listeners.tls]
+        tls_fds = [listener.fileno() for listener in self._listeners.worker_tls(number)]
         environment = {
             "UTSUWA_GATEWAY_FDS": ",".join(map(str, fds)),
             "UTSUWA_GATEWAY_TLS_FDS": ",".join(map(str, tls_fds)),

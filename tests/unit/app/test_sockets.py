@@ -2,6 +2,7 @@ import socket
 
 import pytest
 
+from utsuwa.app import sockets
 from utsuwa.app.sockets import PortInUseError, bind_all, listen
 
 
@@ -58,6 +59,53 @@ def test_workers_share_an_address_that_nobody_else_may_share() -> None:
             one.close()
         listeners.close()
     listen("127.0.0.1", port).close()
+
+
+def test_workers_share_the_port_for_tls_as_well() -> None:
+    port = free_port()
+    listeners = bind_all(
+        gateway_port=free_port(), api_port=free_port(), address="off", https_port=port, workers=3
+    )
+    clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(120)]
+    try:
+        accepted = [_accept_all(listeners.worker_tls(number)[0]) for number in range(3)]
+        assert sum(accepted) == 120
+        assert all(accepted), accepted
+        assert listeners.https_port == port
+    finally:
+        for one in clients:
+            one.close()
+        listeners.close()
+    listen("127.0.0.1", port).close()
+
+
+def test_the_usual_port_for_https_may_be_taken(
+    taken: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody asked for it by number: everything else goes on, and one line says what to do."""
+    port = taken.getsockname()[1]
+    monkeypatch.setattr(sockets, "HTTPS_PORT", port)
+    with taken:
+        listeners = bind_all(
+            gateway_port=free_port(), api_port=free_port(), address="off", https_port=None,
+            workers=2,
+        )  # fmt: skip
+    try:
+        assert listeners.https_port == 0
+        assert listeners.worker_tls(1) == []
+        (note,) = listeners.notes
+        assert note.startswith(f"127.0.0.1:{port} not served: address already in use")
+        assert "--https-port" in note
+    finally:
+        listeners.close()
+
+
+def test_a_port_for_https_that_was_asked_for_must_be_had(taken: socket.socket) -> None:
+    with taken, pytest.raises(PortInUseError, match="--https-port"):
+        bind_all(
+            gateway_port=free_port(), api_port=free_port(), address="off",
+            https_port=taken.getsockname()[1],
+        )  # fmt: skip
 
 
 def _accept_all(listener: socket.socket) -> int:
