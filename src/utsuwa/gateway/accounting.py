@@ -25,18 +25,19 @@ _STEPS = 16
 class Usage:
     """One revision's entry, from its first request until a second without any.
 
-    Mutable state: all of it. `concurrency` is the number of requests inside now; the rest are the
-    sums of the second that is running.
+    Mutable state: all of it. `concurrency` is the number of requests inside now, `tunnels` that of
+    open WebSockets among them; the rest are the sums of the second that is running.
     """
 
     __slots__ = (
         "area", "completed", "concurrency", "deduct", "in_use", "latencies", "name",
-        "platform_errors", "requests", "since", "status",
+        "platform_errors", "requests", "since", "status", "tunnels",
     )  # fmt: skip
 
     def __init__(self, name: str, now: float) -> None:
         self.name = name
         self.concurrency = 0
+        self.tunnels = 0
         self.since = now
         self.deduct = True
         self._reset()
@@ -99,6 +100,7 @@ class Usage:
             requests=requests,
             in_flight=self.concurrency - waiting,
             waiting=waiting,
+            tunnels=self.tunnels,
             completed=self.completed,
             status=(a, b, c, d, e, f),
             platform_errors=self.platform_errors,

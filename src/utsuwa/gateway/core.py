@@ -16,6 +16,7 @@ from utsuwa.routing.messages import Elsewhere
 if TYPE_CHECKING:
     from utsuwa.gateway.host import Host
     from utsuwa.gateway.table import Revision
+    from utsuwa.gateway.upstream import Pod
     from utsuwa.routing.messages import ColdStart, ToControl
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
@@ -92,11 +93,12 @@ class Core:
     `revisions` (changed by :mod:`table`), `connections`, `handshakes` under way (a failed one just
     goes away), `https_port` that clients are redirected to (0: none), `draining`, and
     `idle_patience`: how long a connection between two requests may stay once we drain;
-    `cold_starts` that are still to be told; `elsewhere`: what other gateways hold; `successor`: where the one listens that replaces us.
+    `cold_starts` that are still to be told; `drains`: pods that get no new request and have some
+    left; `elsewhere`: what other gateways hold; `successor`: where the one listens that replaces us.
     """
 
     __slots__ = (
-        "accounts", "certificates", "clock", "cold_starts", "connect", "connections", "draining", "elsewhere",
+        "accounts", "certificates", "clock", "cold_starts", "connect", "connections", "draining", "drains", "elsewhere",
         "handshakes", "hosts", "https_port", "idle_patience", "lessened", "limits", "loop", "monotonic",
         "random", "redirected", "revisions", "send", "successor", "tasks",
     )  # fmt: skip
@@ -128,6 +130,7 @@ class Core:
         self.connections: set[Sweepable] = set()
         self.cold_starts: list[ColdStart] = []
         self.draining = False
+        self.drains: dict[Pod, None] = {}
         self.idle_patience = 0.0
         self.elsewhere = Elsewhere()
         self.successor: tuple[str, int] | None = None

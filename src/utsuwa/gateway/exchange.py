@@ -84,6 +84,11 @@ class Exchange(Protocol):
         """The pod sends no more after the switch."""
         ...
 
+    @property
+    def is_tunnel(self) -> bool:
+        """Whether the pod has switched protocols."""
+        ...
+
     def pod_leaves(self) -> None:
         """The pod gets no new request, and ends when those that it has are over."""
         ...

@@ -265,6 +265,8 @@ class Gateway:
                     core.send(self._stats(second, revisions))
             if core.cold_starts:
                 self._tell_cold_starts()
+            for pod in core.drains:
+                pod.revision.tell_left(pod)
 
     def _tell_cold_starts(self) -> None:
         """Here, in the log, and to control: once a second, so that it costs no cold start time."""

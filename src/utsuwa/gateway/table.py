@@ -20,6 +20,7 @@ from utsuwa.routing.messages import (
     Certificate,
     Delta,
     Drained,
+    Draining,
     Elsewhere,
     Endpoint,
     EndpointUp,
@@ -188,9 +189,21 @@ class Revision(Admission[Pod]):
         self.close(pod)
         if pod.own == 0:
             pod.close_idle()
+            self.core.drains.pop(pod, None)
             self.core.send(Drained(self.name, pod.uid))
         else:
+            self.core.drains[pod] = None
             pod.leave()
+
+    def tell_left(self, pod: Pod) -> None:
+        """Tell control what is left on `pod`, if it was not told so and this is not the first time
+        of asking: most pods are drained before the second."""
+        left = pod.left()
+        if pod.told_left is None:
+            pod.told_left = Draining(self.name, pod.uid)
+        elif pod.told_left != left:
+            pod.told_left = left
+            self.core.send(left)
 
     # --- control --------------------------------------------------------------------------------
 
@@ -284,6 +297,8 @@ class Revision(Admission[Pod]):
         for pod in self.pods.values():
             if pod.draining and pod.own == 0:
                 self.core.send(Drained(self.name, pod.uid))
+            elif pod.draining:
+                pod.told_left = None
             elif pod.usable and not pod.told_ready:
                 self.core.send(EndpointUp(self.name, pod.uid))
 
@@ -344,7 +359,10 @@ class Table:
             core.certificates.assign(name, "")
         self._remove(core.revisions.keys() - names)
         there = {entry.name for entry in snapshot.certificates}
-        self._certify(snapshot.certificates, core.certificates.names - there)
+        # One that hosts name and control cannot read is kept: a control that was started anew
+        # while the Secret is broken must not take away what is good.
+        named = {entry.certificate for entry in snapshot.hosts}
+        self._certify(snapshot.certificates, core.certificates.names - there - named)
 
     def _put(self, hosts: tuple[HostTable, ...], revisions: tuple[RevisionTable, ...]) -> None:
         core = self._core

@@ -18,6 +18,7 @@ from utsuwa.gateway.http1.errors import BadMessageError
 from utsuwa.gateway.http1.fields import CHUNKED, UNTIL_CLOSE
 from utsuwa.gateway.http1.response import ResponseHead
 from utsuwa.kit.log import get_logger
+from utsuwa.routing.messages import Draining
 
 if TYPE_CHECKING:
     from utsuwa.gateway.table import Revision
@@ -43,7 +44,7 @@ class Pod(Backend):
 
     __slots__ = (
         "birth", "connections", "core", "dialling", "draining", "host", "idle", "port", "prober", "proven", "revision",
-        "told_ready",
+        "told_left", "told_ready",
         "uid", "wanting",
     )  # fmt: skip
 
@@ -63,6 +64,8 @@ class Pod(Backend):
         """We or control have seen it answer."""
         self.told_ready = False
         """Control knows that it answers."""
+        self.told_left: Draining | None = None
+        """What control was told of the requests that are left, while it drains."""
         self.prober: asyncio.Task[None] | None = None
         self.birth = Birth()
 
@@ -155,6 +158,13 @@ class Pod(Backend):
         for connection in list(self.connections):
             if connection.exchange is not None:
                 connection.exchange.pod_leaves()
+
+    def left(self) -> Draining:
+        """What is left on it."""
+        exchanges = [c.exchange for c in self.connections if c.exchange is not None]
+        tunnels = sum(exchange.is_tunnel for exchange in exchanges)
+        seconds = self.core.limits.tunnel_drain
+        return Draining(self.revision.name, self.uid, max(0, self.own - tunnels), tunnels, seconds)
 
     def close_idle(self) -> None:
         """Close the connections that wait."""

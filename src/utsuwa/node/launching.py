@@ -35,6 +35,10 @@ from utsuwa.node.volumes import Volumes
 class Events(Protocol):
     """Who writes down what `kubectl describe` shows under an object."""
 
+    async def normal(self, document: Document, reason: str, message: str) -> None:
+        """Record that something goes as it should; never fails."""
+        ...
+
     async def warning(self, document: Document, reason: str, message: str) -> None:
         """Record that something went wrong with the object; never fails."""
         ...

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 from utsuwa.kit.clock import parse_rfc3339, rfc3339
 from utsuwa.kit.documents import Document, dig
+from utsuwa.model.draining import Remaining, described
 from utsuwa.node.pods import quality_class
 from utsuwa.node.runtime import LOOPBACK
 
 ADDRESS = LOOPBACK
 
+DRAINED = "utsuwa.dev/Drained"
+"""The condition that says what the end of a Pod waits for."""
 POD_CONDITIONS = ("PodScheduled", "Initialized", "ContainersReady", "Ready")
 
 
@@ -191,16 +194,33 @@ def unschedulable(message: str, now: float) -> Document:
     return {"phase": "Pending", "conditions": [condition]}
 
 
+def drained_condition(remaining: Remaining, grace: float) -> Document:
+    """Whether requests are left on a Pod that is to end within `grace` seconds, and which."""
+    if remaining.nothing:
+        return {"type": DRAINED, "status": "True"}
+    return {
+        "type": DRAINED,
+        "status": "False",
+        "reason": "RequestsOpen",
+        "message": described(remaining, grace),
+    }
+
+
 def pod_status(
-    pod: Document, states: list[ContainerState], now: float, address: str = ADDRESS
+    pod: Document,
+    states: list[ContainerState],
+    now: float,
+    address: str = ADDRESS,
+    drained: Document | None = None,
 ) -> Document:
     """The whole status; times of conditions that did not change are kept from the old one.
-    `address`: the Pod's, "" while it has none."""
+    `address`: the Pod's, "" while it has none. `drained`: one condition more, if there is one."""
     old = pod.get("status") or {}
     stamp = rfc3339(now)
+    conditions = [*_conditions(pod, states), *([drained] if drained else ())]
     return {
         "phase": phase_of(pod, states),
-        "conditions": [_timed(condition, old, stamp) for condition in _conditions(pod, states)],
+        "conditions": [_timed(condition, old, stamp) for condition in conditions],
         "hostIP": ADDRESS,
         "hostIPs": [{"ip": ADDRESS}],
         **({"podIP": address, "podIPs": [{"ip": address}]} if address else {}),

@@ -6,6 +6,7 @@ the process already starts. Statuses are written by one task, one write per real
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from utsuwa.kit.clock import rfc3339_micro
 from utsuwa.kit.documents import Document, dig
 from utsuwa.kit.log import get_logger
 from utsuwa.model import labels
+from utsuwa.model.draining import Remaining, described
 from utsuwa.model.kinds import POD
 from utsuwa.node.container import Container
 from utsuwa.node.launching import Home, Services
@@ -24,7 +26,7 @@ from utsuwa.node.meter import Reading
 from utsuwa.node.pods import bound, container_port, grace_of, revision_of, serving_container
 from utsuwa.node.records import PodRecord, Records
 from utsuwa.node.runtime import Instance
-from utsuwa.node.status import ADDRESS, pod_status, restored
+from utsuwa.node.status import ADDRESS, drained_condition, pod_status, restored
 
 _log = get_logger(__name__)
 
@@ -39,9 +41,9 @@ _WRITE_BACKOFF = Backoff(first=0.02, most=5.0)
 class Drains(Protocol):
     """Who knows whether requests are left on a Pod."""
 
-    async def drained(self, revision: str, uid: str) -> None:
+    async def drained(self, revision: str, uid: str, told: Callable[[Remaining], None]) -> None:
         """Returns when no request is left on the Pod `uid` of Revision `namespace/name`, or
-        when no gateway is connected."""
+        when no gateway is connected; `told` of what is left if that takes its time."""
         ...
 
 
@@ -59,7 +61,7 @@ class PodWorker:
     """Runs one Pod.
 
     Mutable state: `_pod`, the newest form seen; `_record`, what is on disk; `_written`, the last
-    status written; changed on the loop alone.
+    status written; `_remaining`, what the end waits for (None before anybody has said); changed on the loop alone.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class PodWorker:
         self._dirty = asyncio.Event()
         self._ending = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._remaining: Remaining | None = None
         self._gone = False
         self._shutdown = False
         self._written: Document = (pod.get("status") or {}) if self._adopted else {}
@@ -210,7 +213,8 @@ class PodWorker:
         if not revision:
             return
         drained = asyncio.create_task(
-            self._site.drains.drained(revision, self.uid), name=f"drain of {self._key}"
+            self._site.drains.drained(revision, self.uid, self._waits_for),
+            name=f"drain of {self._key}",
         )
         hurry = asyncio.create_task(self._hurry.wait(), name=f"hurry of {self._key}")
         try:
@@ -222,6 +226,21 @@ class PodWorker:
             for task in (drained, hurry):
                 task.cancel()
             await asyncio.gather(drained, hurry, return_exceptions=True)
+            if self._remaining is not None:
+                self._remaining = Remaining()
+                self._dirty.set()
+
+    def _waits_for(self, remaining: Remaining) -> None:
+        """Show what the end waits for, in the Pod's conditions and once as an event."""
+        first, self._remaining = self._remaining is None, remaining
+        self._dirty.set()
+        events = self._site.services.events
+        if first and events is not None:
+            text = described(remaining, grace_of(self._pod))
+            _log.info("pod drains", pod=self._key, requests=remaining.requests,
+                      tunnels=remaining.tunnels)  # fmt: skip
+            told = events.normal(self._pod, "Draining", text)
+            self._keep(asyncio.create_task(told, name=f"event of {self._key}"))
 
     async def _remove_object(self) -> None:
         if self._gone:
@@ -243,7 +262,9 @@ class PodWorker:
             self._record.containers[name] = await instance.record()
             self._site.records.write(self._record)
 
-        task = asyncio.create_task(save(), name=f"record of {self._key} {name}")
+        self._keep(asyncio.create_task(save(), name=f"record of {self._key} {name}"))
+
+    def _keep(self, task: "asyncio.Task[None]") -> None:
         self._savers.add(task)
         task.add_done_callback(self._savers.discard)
 
@@ -295,7 +316,11 @@ class PodWorker:
     async def _put_status(self) -> None:
         states = [container.state for container in self._containers]
         basis = {**self._pod, "status": self._written or self._pod.get("status")}
-        status = pod_status(basis, states, self._site.services.clock.now(), self._address)
+        draining = None
+        if self._remaining is not None:
+            draining = drained_condition(self._remaining, grace_of(self._pod))
+        now = self._site.services.clock.now()
+        status = pod_status(basis, states, now, self._address, draining)
         if status == self._written:
             return
         self._written = status

@@ -199,6 +199,8 @@ class RevisionStats(msgspec.Struct, frozen=True, omit_defaults=True):
     """At the end of the second, on pods."""
     waiting: int = 0
     """At the end of the second, held."""
+    tunnels: int = 0
+    """At the end of the second, open WebSockets among those in flight."""
     completed: int = 0
     """Answers that ended in this second, by class below."""
     status: tuple[int, int, int, int, int, int] = (0, 0, 0, 0, 0, 0)
@@ -262,6 +264,20 @@ class Drained(msgspec.Struct, tag="drained", frozen=True):
     uid: str
 
 
+class Draining(msgspec.Struct, tag="draining", frozen=True, omit_defaults=True):
+    """What is left on a draining endpoint that has drained for more than a second; said again
+    when that has changed, once a second at most."""
+
+    revision: RevisionName
+    uid: str
+    requests: int = 0
+    """Under way, tunnels not counted."""
+    tunnels: int = 0
+    """WebSockets and the like."""
+    tunnel_seconds: float = 0.0
+    """How long after the beginning of the drain tunnels are ended."""
+
+
 class Leaving(msgspec.Struct, tag="leaving", frozen=True, omit_defaults=True):
     """The gateway takes no new request for a revision with a hard limit; said at first when its
     successor serves, and again as requests end."""
@@ -271,7 +287,7 @@ class Leaving(msgspec.Struct, tag="leaving", frozen=True, omit_defaults=True):
 
 
 ToGateway = Snapshot | Delta | Elsewhere
-ToControl = Hello | Ack | Wake | Stats | ColdStarts | EndpointUp | Drained | Leaving
+ToControl = Hello | Ack | Wake | Stats | ColdStarts | EndpointUp | Drained | Draining | Leaving
 
 to_gateway = msgspec.msgpack.Decoder(ToGateway)
 to_control = msgspec.msgpack.Decoder(ToControl)

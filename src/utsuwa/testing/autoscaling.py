@@ -149,7 +149,7 @@ class FakeServerlessServices:
 class FakeGateway:
     """Tells the figures of clients that always have the same number of requests open.
 
-    Mutable state: `_open` requests of each revision, `waiting` of them as a test says.
+    Mutable state: `_open` requests of each revision, of them `waiting` and `tunnels` as a test says.
     """
 
     def __init__(self, scaler: Scaler, clock: LoopClock) -> None:
@@ -158,6 +158,7 @@ class FakeGateway:
         self._stats = ActivatorStats()
         self._open: dict[str, list[Ticket]] = {}
         self.waiting: dict[str, int] = {}
+        self.tunnels: dict[str, int] = {}
         self.silent = False
         """Nothing is told, as when the link is lost."""
 
@@ -185,6 +186,7 @@ class FakeGateway:
                     stat.concurrency,
                     stat.requests,
                     waiting=self.waiting.get(stat.revision, 0),
+                    tunnels=self.tunnels.get(stat.revision, 0),
                 )
                 for stat in self._stats.report(second + 1.0)
             )

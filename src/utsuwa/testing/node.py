@@ -1,12 +1,13 @@
 """A node without processes: a runtime, probes, images and drains that a test drives."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from utsuwa.kit.documents import Document
+from utsuwa.model.draining import Remaining
 from utsuwa.model.images import ImageNotFoundError
 from utsuwa.model.kinds import POD
 from utsuwa.node.images import Bundle
@@ -210,18 +211,26 @@ class FakeDrains:
         self.open = asyncio.Event()
         self.open.set()
         self.asked: list[tuple[str, str]] = []
+        self.told: Callable[[Remaining], None] = lambda remaining: None
 
-    async def drained(self, revision: str, uid: str) -> None:
-        """Waits for :attr:`open`."""
+    async def drained(self, revision: str, uid: str, told: Callable[[Remaining], None]) -> None:
+        """Waits for :attr:`open`; whoever asked last is :attr:`told`."""
+        self.told = told
         self.asked.append((revision, uid))
         await self.open.wait()
 
 
 class FakeEvents:
-    """Remembers reason and message of each warning in :attr:`told`."""
+    """Remembers reason and message of each warning in :attr:`told`, of other events in
+    :attr:`said`."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []
+        self.said: list[tuple[str, str]] = []
+
+    async def normal(self, document: Document, reason: str, message: str) -> None:
+        """As the port."""
+        self.said.append((reason, message))
 
     async def warning(self, document: Document, reason: str, message: str) -> None:
         """As the port."""

@@ -17,8 +17,9 @@ from utsuwa.kit.documents import Document
 from utsuwa.kit.ids import Ids
 from utsuwa.kit.tasks import TaskSet
 from utsuwa.model.conditions import condition, is_ready
+from utsuwa.model.draining import Remaining
 from utsuwa.model.kinds import INGRESS, POD, REVISION
-from utsuwa.routing.messages import Ack, Delta, Drained, Elsewhere, Snapshot
+from utsuwa.routing.messages import Ack, Delta, Drained, Draining, Elsewhere, Snapshot
 from utsuwa.testing.cluster import memory_cluster
 from utsuwa.testing.link import FakeGateway, Sink
 
@@ -155,11 +156,16 @@ async def test_pods_come_and_go_as_endpoints_of_their_revision(world: World) -> 
 
 async def test_a_pod_is_drained_when_the_gateway_says_so(world: World) -> None:
     gateway, _ = await world.gateway()
-    waiting = asyncio.ensure_future(world.plane.drained("default/hello-00001", "uid-1"))
+    heard: list[Remaining] = []
+    waiting = asyncio.ensure_future(
+        world.plane.drained("default/hello-00001", "uid-1", heard.append)
+    )
     await settle()
     assert not waiting.done()
+    gateway.say(Draining("default/hello-00001", "uid-1", 0, 1, 60.0))
     gateway.say(Drained("default/hello-00001", "uid-1"))
     await waiting
+    assert heard == [Remaining(0, 1, 60.0)]
 
 
 async def test_a_host_that_another_route_holds_is_refused_by_name(world: World) -> None:

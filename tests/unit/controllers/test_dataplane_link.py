@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from utsuwa.controllers.dataplane.link import LinkServer
+from utsuwa.model.draining import Remaining
 from utsuwa.routing.messages import (
     Ack,
     ColdStart,
     ColdStarts,
     Delta,
     Drained,
+    Draining,
     Elsewhere,
     Leaving,
     RevisionStats,
@@ -115,6 +117,25 @@ async def test_a_pod_is_drained_when_the_last_gateway_has_said_so(world: World) 
     assert not waiting.done()
     second.say(Drained("default/a", "pod-1"))
     await waiting
+
+
+async def test_what_several_gateways_have_left_adds_up(world: World) -> None:
+    """Whoever waits hears each change; one that begins late hears what is known."""
+    first, second = await world.dial("a"), await world.dial("b")
+    await first.hear()
+    await second.hear()
+    first.say(Draining("default/a", "pod-1", 2, 1, 60.0))
+    await world.settle()
+    heard: list[Remaining] = []
+    waiting = asyncio.ensure_future(world.server.drained("pod-1", heard.append))
+    await world.settle()
+    second.say(Draining("default/a", "pod-1", 1, 1, 60.0))
+    await world.settle()
+    first.say(Drained("default/a", "pod-1"))
+    await world.settle()
+    await second.hang_up()
+    await waiting
+    assert heard == [Remaining(2, 1, 60.0), Remaining(3, 2, 60.0), Remaining(1, 1, 60.0)]
 
 
 async def test_a_gateway_that_is_gone_has_no_requests_left(world: World) -> None:

@@ -132,6 +132,21 @@ async def test_an_unreachable_revision_goes_as_soon_as_metrics_say_zero() -> Non
         assert world.replicas("web") == 0
 
 
+@pytest.mark.parametrize(
+    ("reachability", "requests", "left"),
+    [("Unreachable", 2, 0), ("Unreachable", 3, 1), ("Reachable", 2, 1)],
+)
+async def test_open_websockets_keep_no_revision_that_is_unreachable(
+    reachability: str, requests: int, left: int
+) -> None:
+    """Two of the requests are WebSockets; anything else still keeps it, and routes do."""
+    async with autoscaling(revision("web", reachability=reachability)) as world:
+        world.gateway.tunnels["web"] = 2
+        world.load("web", requests)
+        await world.run(150)
+        assert world.replicas("web") == left
+
+
 async def test_a_pod_retention_keeps_the_last_pod_longer() -> None:
     """Counted from the moment at which it became idle."""
     new = revision("web", annotations={"scale-to-zero-pod-retention-period": "2m"})

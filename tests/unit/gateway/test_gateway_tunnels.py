@@ -7,7 +7,7 @@ import pytest
 
 from utsuwa.gateway.core import Limits
 from utsuwa.gateway.http1.websocket import Frames, goodbye
-from utsuwa.routing.messages import Delta, Drained, Endpoint, RevisionTable
+from utsuwa.routing.messages import Delta, Drained, Draining, Endpoint, RevisionTable
 from utsuwa.testing.gateway import FakeTransport, Hop, one_service, settle
 from utsuwa.testing.http2 import http2_client
 
@@ -82,6 +82,52 @@ async def test_a_websocket_on_a_pod_that_goes_has_a_minute_and_then_both_hear_10
     assert [one.uid for one in hop.of(Drained)] == ["pod-1"]
     (figures,) = hop.close_second()
     assert (figures.in_flight, figures.status[0], figures.platform_errors) == (0, 1, 0)
+
+
+async def test_open_tunnels_are_told_among_those_in_flight() -> None:
+    hop = hop_to_pod()
+    client, _ = await websocket(hop)
+    await asked(hop)
+    (figures,) = hop.close_second()
+    assert (figures.in_flight, figures.tunnels) == (2, 1)
+    client.lose()
+    await settle()
+    (figures,) = hop.close_second()
+    assert (figures.in_flight, figures.tunnels) == (1, 0)
+
+
+async def test_control_is_told_what_a_pod_that_goes_waits_for() -> None:
+    """Not within the first second, which is enough for most; then whenever it has changed."""
+    hop = hop_to_pod()
+    await websocket(hop)
+    await asked(hop)
+    drain_pod(hop)
+    (pod,) = hop.core.drains
+    pod.revision.tell_left(pod)
+    assert hop.of(Draining) == []
+    for _ in range(2):
+        pod.revision.tell_left(pod)
+    assert hop.of(Draining) == [Draining(REVISION, "pod-1", 1, 1, 60.0)]
+    hop.pods[-1].feed(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    await settle()
+    pod.revision.tell_left(pod)
+    assert hop.of(Draining)[1:] == [Draining(REVISION, "pod-1", 0, 1, 60.0)]
+    await pass_time(hop, 61)
+    assert [one.uid for one in hop.of(Drained)] == ["pod-1"]
+    assert not hop.core.drains
+
+
+async def test_a_control_that_comes_back_is_told_again() -> None:
+    hop = hop_to_pod()
+    await websocket(hop)
+    drain_pod(hop)
+    (pod,) = hop.core.drains
+    for _ in range(2):
+        pod.revision.tell_left(pod)
+    pod.revision.resend()
+    for _ in range(2):
+        pod.revision.tell_left(pod)
+    assert len(hop.of(Draining)) == 2
 
 
 async def test_one_that_opens_while_its_pod_goes_has_no_longer() -> None:

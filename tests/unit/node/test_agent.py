@@ -7,6 +7,7 @@ from tests.unit.node.conftest import NodeMaker
 
 from utsuwa.cluster.port import Key
 from utsuwa.kit.documents import Document
+from utsuwa.model.draining import Remaining
 from utsuwa.model.kinds import CONFIG_MAP, NODE, POD
 from utsuwa.testing.node import a_pod
 
@@ -270,6 +271,25 @@ async def test_a_deleted_pod_is_drained_before_it_is_told_to_end(a_node: NodeMak
         node.drains.open.set()
         await node.settle()
         assert instance.signals == [signal.SIGTERM]
+        assert await node.is_gone()
+
+
+async def test_a_pod_says_what_its_end_waits_for(a_node: NodeMaker) -> None:
+    """As a condition that follows, and as an event."""
+    async with a_node() as node:
+        await node.create(a_pod())
+        node.drains.open.clear()
+        await node.delete()
+        await node.settle(1)
+        for count in (2, 1):
+            node.drains.told(Remaining(tunnels=count, tunnel_seconds=5))
+            await node.settle(1)
+        found = await node.condition("utsuwa.dev/Drained")
+        assert (found["status"], found["reason"]) == ("False", "RequestsOpen")
+        assert found["message"] == "waiting for 1 open WebSocket, at most 5 s"
+        assert node.events.said == [("Draining", "waiting for 2 open WebSockets, at most 5 s")]
+        node.drains.open.set()
+        await node.settle()
         assert await node.is_gone()
 
 

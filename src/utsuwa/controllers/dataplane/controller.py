@@ -6,7 +6,7 @@ its URL works, not a moment before.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from utsuwa.cluster.errors import NotFoundError
@@ -19,6 +19,7 @@ from utsuwa.kit.clock import rfc3339
 from utsuwa.kit.documents import Document, copy, dig
 from utsuwa.kit.tasks import TaskSet
 from utsuwa.model.conditions import finish, is_ready
+from utsuwa.model.draining import Remaining
 from utsuwa.model.kinds import INGRESS, POD, REVISION, SECRET
 from utsuwa.model.lifecycle import ingress as lifecycle
 from utsuwa.model.settings.features import Flag
@@ -83,10 +84,11 @@ class DataPlane:
         self.controller.watch(self._ingresses)
         self.controller.start(tasks)
 
-    async def drained(self, revision: str, uid: str) -> None:
-        """Wait until no gateway has a request left on a pod that is being deleted."""
+    async def drained(self, revision: str, uid: str, told: Callable[[Remaining], None]) -> None:
+        """Wait until no gateway has a request left on a pod that is being deleted; `told` of what
+        is left when that takes its time."""
         del revision  # the gateway knows pods by uid alone
-        await self.link.drained(uid)
+        await self.link.drained(uid, told)
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring the Ingress's status in line with what the gateways have acknowledged."""

@@ -15,11 +15,13 @@ import msgspec
 
 from utsuwa.kit.framing import FrameDecoder, FrameError, encode_frame
 from utsuwa.kit.log import get_logger
+from utsuwa.model.draining import Remaining, total
 from utsuwa.routing.messages import (
     Ack,
     ColdStarts,
     Delta,
     Drained,
+    Draining,
     Elsewhere,
     EndpointUp,
     Hello,
@@ -33,6 +35,12 @@ from utsuwa.routing.messages import (
 )
 
 _log = get_logger(__name__)
+
+Told = Callable[[Remaining], None]
+
+
+def _nobody(remaining: Remaining) -> None:
+    """Somebody who only waits."""
 
 
 class StatsSink(Protocol):
@@ -61,8 +69,8 @@ class ColdStartSink(Protocol):
 
 
 class _Gateway(asyncio.Protocol):
-    """One connected gateway. Mutable state: `version` acknowledged, `drained` uids, `order` in
-    which it came, `held` requests by uid once it leaves (None before), `told` of other's."""
+    """One connected gateway. Mutable state: `version` acknowledged, `drained` uids, what is `left`
+    by uid, `order` in which it came, `held` requests by uid once it leaves (None before), `told` of other's."""
 
     def __init__(self, server: "LinkServer") -> None:
         self._server = server
@@ -71,6 +79,7 @@ class _Gateway(asyncio.Protocol):
         self.name = ""
         self.version = -1
         self.drained: set[str] = set()
+        self.left: dict[str, Remaining] = {}
         self.order = 0
         self.held: tuple[tuple[str, int], ...] | None = None
         self.told = Elsewhere()
@@ -105,7 +114,7 @@ class LinkServer:
     """Listens for gateways and keeps them at the table's present version.
 
     Mutable state: `_gateways`, those that have said Hello; `_arrivals`, how many ever did;
-    `_waiters` by pod uid.
+    `_waiters` by pod uid, and `_told`: who of them wants to hear what is left.
     """
 
     def __init__(
@@ -127,6 +136,7 @@ class LinkServer:
         self._epoch = snapshot().epoch
         self._server: asyncio.Server | None = None
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
+        self._told: dict[str, Told] = {}
         self._connected = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -172,10 +182,13 @@ class LinkServer:
         for gateway in self._gateways:
             gateway.send(frame)
 
-    async def drained(self, uid: str) -> None:
-        """Wait until no connected gateway has a request left on the pod `uid`."""
+    async def drained(self, uid: str, told: Told = _nobody) -> None:
+        """Wait until no connected gateway has a request left on the pod `uid`; `told` of what is
+        left whenever that is known to have changed."""
         if self._is_drained(uid):
             return
+        self._told[uid] = told
+        self._tell(uid)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.setdefault(uid, []).append(future)
         try:
@@ -186,11 +199,13 @@ class LinkServer:
                 waiting.remove(future)
             if not waiting:
                 self._waiters.pop(uid, None)
+                self._told.pop(uid, None)
 
     def forget(self, uid: str) -> None:
         """The pod `uid` is gone for good."""
         for gateway in self._gateways:
             gateway.drained.discard(uid)
+            gateway.left.pop(uid, None)
 
     def received(self, gateway: _Gateway, message: ToControl) -> None:
         """Act on one message of a gateway."""
@@ -202,7 +217,14 @@ class LinkServer:
                 _log.debug("endpoint answers", revision=message.revision, uid=message.uid)
             case Drained(uid=uid):
                 gateway.drained.add(uid)
+                gateway.left.pop(uid, None)
                 self._release()
+                self._tell(uid)
+            case Draining(uid=uid):
+                gateway.left[uid] = Remaining(
+                    message.requests, message.tunnels, message.tunnel_seconds
+                )
+                self._tell(uid)
             case Ack(epoch=epoch, version=version):
                 if epoch == self._epoch:
                     gateway.version = version
@@ -236,6 +258,8 @@ class LinkServer:
             self._gateways.discard(gateway)
             _log.info("gateway disconnected", gateway=gateway.name)
             self._release()
+            for uid in gateway.left:
+                self._tell(uid)
             self._share_out()
             if self._gateways:
                 self._on_acknowledged(self.acknowledged)
@@ -253,6 +277,12 @@ class LinkServer:
             if gateway.held is None and gateway.told != elsewhere:
                 gateway.told = elsewhere
                 gateway.send(encode_frame(elsewhere))
+
+    def _tell(self, uid: str) -> None:
+        """Whoever waits for the pod `uid` hears what is left; not before a gateway has said so."""
+        left = [one.left[uid] for one in self._gateways if uid in one.left]
+        if left and uid in self._told:
+            self._told[uid](total(left))
 
     def _is_drained(self, uid: str) -> bool:
         return all(uid in gateway.drained for gateway in self._gateways)

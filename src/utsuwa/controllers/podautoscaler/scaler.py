@@ -149,6 +149,10 @@ class Scaler:
                 _log.debug("figures of nobody", gateway=gateway, revision=figures.revision)
                 continue
             concurrency = self._concurrency(revision, message.second, figures)
+            if not revision.autoscaler.parameters.reachable:
+                # Nothing new comes to it: it must not stay for what may be open for ever. Its pods
+                # wait for WebSockets when they end.
+                concurrency = max(0.0, concurrency - figures.tunnels)
             revision.autoscaler.record(message.second, concurrency, figures.requests)
             self._rouse(revision)
             trigger = self._impatient(revision, figures)

@@ -165,6 +165,8 @@ class ClientConnection(Incoming):
 
     def _end(self, status: int) -> None:
         """The request is over: books, slot, connection."""
+        if self._status == 101:
+            self._usage.tunnels -= 1
         self.deadline = inf
         self._replay = None
         upstream, self.upstream = self.upstream, None

@@ -21,6 +21,7 @@ class Tunnel(Connection):
         assert backend is not None
         self._state = TUNNEL
         self._status = 101
+        self._usage.tunnels += 1
         self._parting = False
         self.transport.write(self._with_own_fields(head.out, 101))
         websocket = b"\r\nupgrade: websocket" in head.out.lower()
@@ -70,6 +71,11 @@ class Tunnel(Connection):
         return True
 
     # --- the end --------------------------------------------------------------------------------
+
+    @property
+    def is_tunnel(self) -> bool:
+        """Whether bytes pass both ways."""
+        return self._state == TUNNEL
 
     def pod_leaves(self) -> None:
         """The pod is to go: it may not have to wait for us for ever."""

@@ -155,6 +155,11 @@ class ToHttp1:
         """Never."""
         raise NotImplementedError
 
+    @property
+    def is_tunnel(self) -> bool:
+        """A stream never is."""
+        return False
+
     def pod_leaves(self) -> None:
         """What is under way ends in its own time."""
 
