@@ -244,9 +244,6 @@ class Supervisor:
             + (f"  (and http://{options.address})" if self._listeners.address_has_gateway else ""),
             sys.stdout,
         )
-        if port := self._listeners.https_port:
-            ca = self._layout.services_pki / "ca.crt"
-            _say(f"  https       port {port}; our own certificates: --cacert {ca}", sys.stdout)
         _say(
             f"  kubernetes  https://127.0.0.1:{options.api_port}"
             + (f"  (and https://{options.address})" if self._listeners.address_has_api else ""),
@@ -257,6 +254,9 @@ class Supervisor:
             _say(f"  metrics     http://127.0.0.1:{port}/metrics", sys.stdout)
         _say(f"  clients     export KUBECONFIG={self._layout.kubeconfig}", sys.stdout)
         _say(f"              or, for gcloud too: {self._env_command()}", sys.stdout)
+        if port := self._listeners.https_port:
+            ca = self._layout.services_pki / "ca.crt"
+            _say(f"  https       port {port}; our own certificates: --cacert {ca}", sys.stdout)
 
     def _env_command(self) -> str:
         root = self._layout.root

@@ -43,6 +43,17 @@ def test_hosts_follow_the_operators_template(template: str, host: str, tagged: s
     assert found.host("v2", local=False) == tagged
 
 
+def test_a_tags_host_follows_the_operators_template() -> None:
+    """Its outcome is what the domain's template knows as the name."""
+    network = {
+        "tag-template": "{{.Name}}--{{.Tag}}",
+        "domain-template": "{{.Name}}.{{.Namespace}}.{{.Domain}}",
+    }
+    found = hosts({**EXAMPLE, "config-network": network})
+    assert found.host("v2", local=False) == "hello--v2.default.example.com"
+    assert found.host("", local=False) == "hello.default.example.com"
+
+
 def test_without_any_domain_everything_is_cluster_local() -> None:
     """The domain is then `svc.cluster.local`."""
     found = hosts({})
