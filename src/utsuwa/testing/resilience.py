@@ -57,7 +57,8 @@ class Way(Enum):
 class FaultyCluster(InterposedCluster):
     """Lets write number `number` (from 0, events not counted) fail in its `way`.
 
-    Mutable state: :attr:`written`, the verbs of all writes so far.
+    Mutable state: :attr:`written`, the verbs of all writes so far; :attr:`done`, how many of them
+    were answered well (or failed by our doing).
     """
 
     def __init__(self, cluster: Cluster, number: int, way: Way | None) -> None:
@@ -65,6 +66,7 @@ class FaultyCluster(InterposedCluster):
         self._number = number
         self._way = way
         self.written: list[str] = []
+        self.done = 0
 
     async def write(self, verb: str, kind: Kind, key: Key, call: Callable[[], Awaitable[T]]) -> T:
         """Do it, unless it is the one."""
@@ -72,7 +74,10 @@ class FaultyCluster(InterposedCluster):
             return await call()
         self.written.append(verb)
         if self._way is None or len(self.written) != self._number + 1:
-            return await call()
+            answer = await call()
+            self.done += 1
+            return answer
+        self.done += 1
         if self._way is Way.NOT_FOUND:
             await _wipe_out(self._cluster, kind, key)
         if self._way in {Way.LOST, Way.NOT_FOUND}:
@@ -128,9 +133,9 @@ async def run(
         reconciler = make(context, stage)
         before = -1
         for _ in range(PASSES):
-            if before == len(faulty.written):
+            if before == faulty.done:
                 break
-            before = len(faulty.written)
+            before = faulty.done
             told = await _pass(reconciler, row, context)
             if not result.first:
                 result.first = await state(cluster)
@@ -175,6 +180,8 @@ async def state(cluster: Cluster) -> str:
 
 def _lasting(value: object) -> object:
     if isinstance(value, dict):
+        if value.get("type") == "Progressing":  # how a Deployment came there, not where it is
+            return value["status"]
         generated = "generateName" in value
         return {
             key: _lasting(inner)

@@ -198,7 +198,9 @@ class RecordingCluster:
         shown = {**patch}
         if "metadata" in shown:
             shown["metadata"] = without(shown["metadata"], ("resourceVersion",))
-        if kind != EVENT:
+        if subresource == "status":
+            self.writes.append(f"status {kind.name} {key.name} {conditions(patch)}".rstrip())
+        elif kind != EVENT:
             self.writes.append(f"merge {kind.name} {key.name} {encode(shown).decode()}")
         return await self._cluster.merge(kind, key, patch, subresource=subresource)
 
