@@ -141,7 +141,11 @@ ROWS = [
         "a Pod that the cluster refuses is told as ReplicaFailure and tried again",
         shape(a_deployment(1)),
         failures=(Failure("create", POD, ForbiddenError("exceeded quota: pods")),),
-        writes=[f'merge ReplicaSet {OLD} {{"spec":{{"replicas":1}}}}', "create Pod", f"{LACKING} ReplicaFailure=True(FailedCreate)"],
+        writes=[
+            f'merge ReplicaSet {OLD} {{"spec":{{"replicas":1}}}}',
+            "create Pod",
+            f"{LACKING} ReplicaFailure=True(FailedCreate)",
+        ],
         events=["Warning FailedCreate"],
         again=1.0,
     ),

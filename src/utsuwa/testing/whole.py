@@ -10,6 +10,7 @@ What survives a restart of control survives here: the objects, the pods, the gat
 """
 
 import asyncio
+import math
 import random
 import tempfile
 from collections import deque
@@ -55,8 +56,10 @@ from utsuwa.routing.messages import (
     Elsewhere,
     Hello,
     HostTable,
+    RevisionStats,
     RevisionTable,
     Snapshot,
+    Stats,
     ToControl,
     Wake,
     to_gateway,
@@ -140,8 +143,14 @@ class Gateway:
             control.connection_lost(None)
 
     def wake(self, name: str) -> None:
-        """A request came for the revision `namespace/name`."""
-        self._say(Wake(name, self._clock.now()))
+        """A request came for the revision `namespace/name`, and went again within the second."""
+        now = self._clock.now()
+        self._say(Wake(name, now))
+        left = math.floor(now) + 2 + LATENCY - now
+        asyncio.get_running_loop().call_later(left, self._idle, name, math.floor(now) + 1)
+
+    def _idle(self, name: str, second: int) -> None:
+        self._say(Stats(second, (RevisionStats(name, 0.0, 0.0),)))
 
     def lost(self, wire: _Wire) -> None:
         """Control hung up."""

@@ -18,6 +18,7 @@ from utsuwa.model.config_autoscaler import AutoscalerConfig
 from utsuwa.model.labels import Spellings
 from utsuwa.model.settings import Settings, check_map
 from utsuwa.routing import messages
+from utsuwa.testing import conditions
 
 ROOT = Path(__file__).parents[3]
 SOURCES = ROOT / "src" / "utsuwa"
@@ -135,6 +136,32 @@ def words_of_conditions() -> set[str]:
 @pytest.mark.parametrize("word", sorted(words_of_conditions()))
 def test_the_reference_has_every_condition_type_and_reason(word: str) -> None:
     assert word in quoted(REFERENCE / "conditions.md")
+
+
+def test_the_reference_has_every_condition_as_the_code_sets_it() -> None:
+    """Type, status, reason, message and when, asked of every verb. To mend it:
+    `python -m utsuwa.testing.conditions docs/reference/conditions.md`."""
+    text = (REFERENCE / "conditions.md").read_text()
+    assert conditions.written_into(text) == text
+
+
+def test_every_condition_of_the_reference_is_set_by_somebody() -> None:
+    """A verb that nobody calls would have the reference tell of what never happens."""
+    lifecycle = SOURCES / "model" / "lifecycle"
+    texts = {path: path.read_text() for path in SOURCES.rglob("*.py")}
+    unused = [
+        f"{kind}: {verb}"
+        for kind, module in conditions.KINDS.items()
+        for verb in vars(module)
+        if verb.startswith("mark_")
+        and not any(
+            re.search(rf"\b{verb}\b", text)
+            for path, text in texts.items()
+            if path.parent != lifecycle and "testing" not in path.parts
+        )
+        and len(re.findall(rf"\b{verb}\b", texts[Path(str(module.__file__))])) < 2
+    ]
+    assert unused == []
 
 
 def words_of_the_link() -> list[str]:

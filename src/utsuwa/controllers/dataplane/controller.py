@@ -120,6 +120,8 @@ class DataPlane:
             lifecycle.mark_load_balancer_ready(status, address, address)
         elif not is_ready(ingress):
             # A Ready of this generation stands: after a restart of control the gateways serve on.
+            if self.link.acknowledged < 0:
+                lifecycle.mark_load_balancer_not_ready(status)
             lifecycle.mark_network_pending(status, "Waiting for the gateway to take this route.")
         finish(old, status, generation=generation, now=rfc3339(self._context.clock.now()))
         return status

@@ -19,6 +19,7 @@ from utsuwa.autoscale.horizontal import (
 )
 from utsuwa.autoscale.parameters import Reachability, resolve, scaler_class
 from utsuwa.autoscale.scaling import active_threshold
+from utsuwa.cluster.errors import ApiError, ConflictError
 from utsuwa.cluster.informer import key_of
 from utsuwa.cluster.port import Key
 from utsuwa.controllers.framework import Context, Controller, owner_key
@@ -145,12 +146,12 @@ class HorizontalReconciler(StatusReconciler):
         found = [(pod, self._source.usage(uid_of(pod))) for pod in pods]
         if now < self._due.get(key, now) - EARLY:
             return replicas
-        self._due[key] = now + PERIOD
         decision = self._decide(document, replicas, found)
         self._history.add(key, decision)
         if deployment is not None and decision.desired != replicas:
             patch = {"spec": {"replicas": decision.desired}}
             await self.context.cluster.merge(DEPLOYMENT, target, patch, subresource="scale")
+        self._due[key] = now + PERIOD  # not before: what could not be set is decided on again
         return decision.desired
 
     def _decide(
@@ -178,7 +179,15 @@ class HorizontalReconciler(StatusReconciler):
         wanted = serverless_service_of(document, Mode.SERVE, ALL_ACTIVATORS)
         sks = await find(self.context, SERVERLESS_SERVICE, key_of(document))
         if sks is None:
-            return await create_child(self.context, document, wanted)
+            try:
+                return await create_child(self.context, document, wanted)
+            except ConflictError:
+                raise
+            except ApiError:
+                lifecycle.mark_creation_failed(
+                    document["status"], SERVERLESS_SERVICE.name, name_of(wanted)
+                )
+                raise
         try:
             check_owned(sks, document)
         except NotOwnedError:

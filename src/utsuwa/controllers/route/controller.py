@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 
+from utsuwa.cluster.errors import ApiError
 from utsuwa.cluster.informer import key_of
 from utsuwa.cluster.port import Key
 from utsuwa.controllers.framework import (
@@ -83,7 +84,11 @@ class RouteReconciler(StatusReconciler):
         hosts = Hosts(document, self.context.settings.current, self._port, self._https_port)
         if observed_generation_of(document) != generation_of(document):
             lifecycle.mark_ingress_not_configured(status)
-        traffic = await self._resolve(document)
+        try:
+            traffic = await self._resolve(document)
+        except ApiError as error:
+            lifecycle.mark_traffic_unknown(status, f"The targets could not be read: {error}")
+            raise
         try:
             local = self._local(hosts, traffic)
             status["url"] = hosts.url(DEFAULT, local=DEFAULT in local)

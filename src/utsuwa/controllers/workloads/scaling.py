@@ -59,8 +59,8 @@ class Scaler:
         options = DeleteOptions(preconditions=Preconditions(uid=uid_of(pod)))
         try:
             await self.cluster.delete(POD, key_of(pod), options)
-        except (NotFoundError, ConflictError):
-            return  # gone already, or another one of its name
+        except NotFoundError:
+            return
         _log.debug("pod removed", pod=key_of(pod), replicaset=name_of(replica_set))
 
 

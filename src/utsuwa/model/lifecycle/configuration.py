@@ -33,9 +33,3 @@ def mark_revision_creation_failed(status: Document, message: str) -> None:
     CONDITIONS.mark_false(
         status, READY, REVISION_FAILED, f"The Revision could not be created: {message}"
     )
-
-
-def mark_latest_ready_deleted(status: Document) -> None:
-    """The Revision that was ready is gone."""
-    name = status.get("latestReadyRevisionName", "")
-    CONDITIONS.mark_false(status, READY, "RevisionDeleted", f'Revision "{name}" was deleted.')

@@ -47,8 +47,3 @@ def mark_load_balancer_not_ready(
 ) -> None:
     """No gateway is there yet."""
     CONDITIONS.mark_unknown(status, LOAD_BALANCER_READY, "Uninitialized", message)
-
-
-def mark_load_balancer_failed(status: Document, reason: str, message: str) -> None:
-    """No gateway will come."""
-    CONDITIONS.mark_false(status, LOAD_BALANCER_READY, reason, message)
