@@ -286,14 +286,14 @@ async def test_logs_follow_until_the_container_ends(
 
 
 async def test_logs_by_label(api: Serving, kubectl: Kubectl, tmp_path: Path) -> None:
-    """The selector form lists the pods first."""
+    """The selector form lists the pods first, and reads their logs in no order of its own."""
     for name in ("a", "b"):
         await make_pod(api, name)
         file = tmp_path / name
         file.write_text(f"from {name}\n")
         api.logs.current[name, "user-container"] = file
     out = (await kubectl.ok("logs", "-l", "app=hello", "--prefix")).out
-    assert out.splitlines() == ["[pod/a/user-container] from a", "[pod/b/user-container] from b"]
+    assert sorted(out.splitlines()) == ["[pod/a/user-container] from a", "[pod/b/user-container] from b"]
 
 
 async def test_explain_knows_the_kinds(kubectl: Kubectl) -> None:

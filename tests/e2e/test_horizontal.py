@@ -101,8 +101,9 @@ def test_pods_that_use_much_get_company_and_quiet_ones_stay_alone(up: Up, tmp_pa
         name: [row for row in rows if row[0].startswith(name)] for name in ("cpu", "idle")
     }
     busy = int(by_service["cpu"][0][1].removesuffix("m"))
-    assert 60 <= busy <= 400  # a loaded machine gives it less than it asks for
-    assert int(by_service["idle"][0][1].removesuffix("m")) < 50
+    idle = int(by_service["idle"][0][1].removesuffix("m"))
+    assert idle < 50
+    assert idle < busy <= 400  # how much of what it asks for it gets is the machine's to say
     heavy = [row for row in rows if row[0].startswith("memory")]
     assert int(heavy[0][2].removesuffix("Mi")) >= 60
     (node,) = up.kubectl("top", "nodes", "--no-headers").stdout.splitlines()

@@ -48,6 +48,12 @@ def test_pods_end_with_it_and_services_come_back_with_the_next_start(hello: Up) 
         again.stop()
 
 
+def test_what_it_notes_of_its_run_is_for_its_owner_alone(up: Up) -> None:
+    """Pids and the lock are nobody else's business."""
+    for name in ("lock", "processes.json"):
+        assert (up.data_dir / "run" / name).stat().st_mode & 0o777 == 0o600, name
+
+
 def test_a_second_start_on_one_directory_is_refused_with_the_pid_of_the_first(up: Up) -> None:
     assert up.process is not None
     second = Up(up.data_dir).start()

@@ -21,6 +21,7 @@ from utsuwa.model.schema import (
     unknown_fields,
 )
 from utsuwa.model.schema.node import obj
+from utsuwa.model.schema.words import with_words
 
 _STRING = Node(Type.STRING)
 _NO_SCHEMA = obj({"apiVersion": _STRING, "kind": _STRING, "metadata": METADATA}, preserve=True)
@@ -60,7 +61,8 @@ def typed(kind: Kind, document: Document) -> Document:
 
 def open_api_of(kind: Kind) -> Document:
     """The OpenAPI schema of a kind, whole."""
-    return {**open_api(tree_of(kind)), **described(kind)}
+    schema = open_api(tree_of(kind))
+    return {**described(kind), **(with_words(kind.name, schema) if kind in SCHEMAS else schema)}
 
 
 def _without_nulls(value: Any) -> Any:

@@ -30,6 +30,11 @@ from utsuwa.store import StoreError
 
 _log = log.get_logger(__name__)
 
+_COLLECT_AFTER = (10_000, 20, 50)
+"""Containers made, and collections of the next younger generation, after which each is collected.
+Documents hold no cycles; a full collection looks at every one of them (85 ms for those of a
+thousand Services) and holds up whoever asks meanwhile."""
+
 
 @dataclass
 class _End:
@@ -66,6 +71,7 @@ async def serve(options: ControlOptions) -> int:
             _report_ready(options.ready_fd, notes)
             gc.collect()
             gc.freeze()
+            gc.set_threshold(*_COLLECT_AFTER)
         await end.asked.wait()
     finally:
         await plane.stop(keep_pods=end.code != 0)

@@ -390,6 +390,7 @@ def _how(status: int) -> str:
 def _lock(layout: Layout) -> IO[str]:
     """Hold the data directory for as long as the returned file is open."""
     path = layout.run / "lock"
+    _private(path)
     lock = path.open("a+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -450,8 +451,15 @@ def _prepare(options: UpOptions) -> Layout:
 
 def _write_whole(path: Path, text: str) -> None:
     temporary = path.with_suffix(".tmp")
+    _private(temporary)
     temporary.write_text(text)
     temporary.rename(path)
+
+
+def _private(path: Path) -> None:
+    """Make a file that is nobody else's business, or make it so."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
 
 
 def _say(line: str, stream: IO[str]) -> None:

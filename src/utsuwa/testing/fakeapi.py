@@ -44,7 +44,7 @@ class FakeApi:
     def put(self, plural: str, document: Document, *, spec_changed: bool = False) -> Document:
         """Store `document`, as it is but for its version."""
         metadata = document["metadata"]
-        key = (plural, metadata["namespace"], metadata["name"])
+        key = (plural, metadata.get("namespace", ""), metadata["name"])
         with self._changed:
             self._version += 1
             kind = "MODIFIED" if key in self.objects else "ADDED"

@@ -121,7 +121,11 @@ def list_(*, output: str, connection: Connection) -> None:
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @connection_options
 def revoke(*, ids: tuple[str, ...], connection: Connection) -> None:
-    """Take tokens back, and the roles that came with them. At once, also on open connections.
+    """Take tokens back, and the roles that came with them.
+
+    It holds for every request from then on, also on connections that are open already. What began
+    before is not ended: a watch, a followed log, a port-forward. They end at their own time, a
+    watch within 45 minutes if its client asked for nothing else.
 
     \b
     Examples:

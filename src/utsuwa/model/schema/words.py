@@ -1,0 +1,235 @@
+"""What each member of the Knative kinds is for, as `kubectl explain` tells it. Pure.
+
+Keyed by `parent.member`, or by the member alone where it is the same everywhere. Lists and maps
+are passed through: `containers.image` is a member of an item of `containers`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+KINDS: Mapping[str, str] = {
+    "Service": "One application: manages a Configuration (what runs) and a Route (who gets there).",
+    "Configuration": "The template of an application; each change of it makes a new Revision.",
+    "Route": "The address of an application, and how its traffic is split among Revisions.",
+    "Revision": "One version of code and settings. Never changed, scaled by its load, down to zero.",
+    "DomainMapping": "A domain of your own that leads to a Service or a Route; named as the domain.",
+    "PodAutoscaler": "Decides how many pods a Revision has. Made by Utsuwa for each Revision.",
+    "ServerlessService": "The address of a Revision inside the cluster. Made by Utsuwa.",
+    "Ingress": "What the gateway is to do with requests for some hosts. Made by Utsuwa.",
+    "Metric": "What is measured of a Revision.",
+    "Certificate": "A certificate that Utsuwa makes for some hosts.",
+    "ClusterDomainClaim": "Which namespace may use a domain.",
+}
+
+WORDS: Mapping[str, str] = {
+    "apiVersion": "Group and version of the kind.",
+    "kind": "The kind of object.",
+    "metadata": "Name, namespace, labels and annotations.",
+    "spec": "What is wanted.",
+    "status": "What is so, as Utsuwa sees it.",
+    "template": "What each new Revision is made of. A change of it makes one.",
+    "template.metadata": "Labels and annotations of the Revision (autoscaling.knative.dev/... among "
+    "them); a name only if you want to choose it, which must then begin with the Service's.",
+    "template.spec": "The spec of the Revision.",
+    "name": "Its name.",
+    "namespace": "The namespace it is in.",
+    "labels": "Keys and values by which objects are selected.",
+    "annotations": "Keys and values that say more, such as bounds for the autoscaler.",
+    "generateName": "The beginning of a name that the server completes.",
+    "creationTimestamp": "When it was made.",
+    "deletionTimestamp": "When its deletion was asked for.",
+    "deletionGracePeriodSeconds": "How long its end may take.",
+    "finalizers": "Who has something to do before it is gone.",
+    "generation": "Grows with each change of the spec.",
+    "managedFields": "Which client manages which members.",
+    "ownerReferences": "The objects that it goes with.",
+    "resourceVersion": "Changes with each write; send it back to notice the writes of others.",
+    "selfLink": "Unused.",
+    "uid": "Tells it from all others that had its name.",
+    # --- the spec of a Revision
+    "containerConcurrency": "Requests that a pod serves at the same time: a hard limit. 0 is none.",
+    "timeoutSeconds": "Seconds that a request may take until its answer begins.",
+    "responseStartTimeoutSeconds": "Seconds until the first byte of the answer.",
+    "idleTimeoutSeconds": "Seconds for which an answer may stand still.",
+    "containers": "The program that is run. One of them has a port and gets the requests.",
+    "initContainers": "Programs that run to their end, one after another, before the others start.",
+    "volumes": "Files and directories that containers can mount.",
+    "serviceAccountName": "The ServiceAccount whose token the pod gets.",
+    "automountServiceAccountToken": "Whether the pod gets that token.",
+    "imagePullSecrets": "Secrets with the credentials of registries.",
+    "enableServiceLinks": "Whether environment variables name the Services of the namespace.",
+    "affinity": "Which nodes and neighbours are preferred. Accepted; there is one node.",
+    "dnsConfig": "Accepted; names are resolved as the machine does it.",
+    "dnsPolicy": "Accepted; names are resolved as the machine does it.",
+    "hostAliases": "More lines for the hosts file.",
+    "hostIPC": "Whether it shares the machine's IPC.",
+    "hostNetwork": "Whether it shares the machine's network.",
+    "hostPID": "Whether it sees the machine's processes.",
+    "nodeSelector": "Labels that the node must have.",
+    "priorityClassName": "Accepted; there is one node.",
+    "runtimeClassName": "Accepted; `utsuwa up --runtime` chooses.",
+    "schedulerName": "Accepted; there is one node.",
+    "shareProcessNamespace": "Whether containers see the processes of one another.",
+    "tolerations": "Taints that are tolerated.",
+    "topologySpreadConstraints": "How pods are spread. Accepted; there is one node.",
+    # --- a container
+    "image": "The image that it runs.",
+    "imagePullPolicy": "When the image is fetched: Always, IfNotPresent or Never.",
+    "command": "What is run instead of the image's own entry point.",
+    "containers.args": "Arguments, instead of the image's own.",
+    "args": "Arguments, instead of the image's own.",
+    "env": "Environment variables.",
+    "value": "Its value.",
+    "valueFrom": "Where its value comes from.",
+    "envFrom": "ConfigMaps and Secrets whose keys all become environment variables.",
+    "prefix": "Goes before each name.",
+    "configMapKeyRef": "A key of a ConfigMap.",
+    "configMapRef": "A ConfigMap.",
+    "secretKeyRef": "A key of a Secret.",
+    "secretRef": "A Secret.",
+    "fieldRef": "A field of the Pod itself.",
+    "resourceFieldRef": "A request or limit of the container.",
+    "key": "The key.",
+    "optional": "Whether it may be missing.",
+    "ports": "The port that gets the requests; its name h2c or http1 says what it speaks.",
+    "containerPort": "The port's number; the variable PORT has it.",
+    "protocol": "TCP.",
+    "resources": "How much CPU and memory it needs, and may use.",
+    "requests": "What it needs.",
+    "limits": "The most that it may use.",
+    "securityContext": "User, group and privileges.",
+    "allowPrivilegeEscalation": "Whether it may gain more rights than its parent.",
+    "capabilities": "Capabilities of Linux that are added or dropped.",
+    "capabilities.add": "Those that are added.",
+    "capabilities.drop": "Those that are dropped.",
+    "privileged": "Whether it may do all that root may.",
+    "readOnlyRootFilesystem": "Whether it cannot write to its own files.",
+    "runAsGroup": "The group's number.",
+    "runAsNonRoot": "Whether root is refused.",
+    "runAsUser": "The user's number.",
+    "seccompProfile": "Which system calls are allowed.",
+    "localhostProfile": "A file with the profile.",
+    "terminationMessagePath": "A file; what it holds at the end is shown.",
+    "terminationMessagePolicy": "File, or FallbackToLogsOnError for the last lines of the log.",
+    "volumeMounts": "Where volumes appear in its files.",
+    "mountPath": "The directory.",
+    "mountPropagation": "Whether mounts made later are seen on the other side.",
+    "readOnly": "Whether it can only be read.",
+    "subPath": "A path inside the volume, instead of its root.",
+    "workingDir": "The directory that it starts in.",
+    # --- probes
+    "readinessProbe": "Asked whether the pod can take requests; before that it gets none.",
+    "livenessProbe": "Asked whether the container must be started anew.",
+    "startupProbe": "Asked until the container has started; the other probes wait for it.",
+    "exec": "A command in the container: exit code 0 is a yes.",
+    "exec.command": "The command and its arguments.",
+    "grpc": "A call of gRPC's health service.",
+    "httpGet": "A GET: a status from 200 to 399 is a yes.",
+    "tcpSocket": "A connection: that it opens is a yes.",
+    "failureThreshold": "No so many times in a row is a no.",
+    "successThreshold": "Yes so many times in a row is a yes.",
+    "initialDelaySeconds": "Seconds before the first time.",
+    "periodSeconds": "Seconds from one time to the next; 0 is as often as it makes sense.",
+    "readinessProbe.timeoutSeconds": "Seconds for the answer.",
+    "livenessProbe.timeoutSeconds": "Seconds for the answer.",
+    "startupProbe.timeoutSeconds": "Seconds for the answer.",
+    "host": "The host that is asked.",
+    "httpHeaders": "Headers of the request.",
+    "path": "The path.",
+    "port": "The port, by number or name.",
+    "scheme": "HTTP or HTTPS.",
+    "service": "The name that the health service is asked for.",
+    # --- volumes
+    "configMap": "The keys of a ConfigMap, as files.",
+    "secret": "The keys of a Secret, as files.",
+    "secretName": "The name of the Secret.",
+    "projected": "Several sources in one directory.",
+    "sources": "The sources.",
+    "emptyDir": "A directory that is empty at first and goes with the pod.",
+    "medium": "Memory, or empty for the disk.",
+    "sizeLimit": "The most that it may hold.",
+    "hostPath": "A path of the machine.",
+    "csi": "A volume of a CSI driver.",
+    "ephemeral": "A volume that is claimed for this pod.",
+    "persistentVolumeClaim": "A volume that was claimed.",
+    "downwardAPI": "Facts about the Pod itself, as files.",
+    "serviceAccountToken": "A token of the ServiceAccount, renewed in time.",
+    "audience": "Whom the token is for.",
+    "expirationSeconds": "How long the token holds.",
+    "items": "Which keys become which files; all of them when nothing is said.",
+    "mode": "Permissions of the file.",
+    "defaultMode": "Permissions of the files.",
+    # --- traffic
+    "traffic": "How requests are split. The percents add up to 100.",
+    "configurationName": "The Configuration whose latest ready Revision gets them.",
+    "latestRevision": "Whether the latest ready Revision gets them, whichever that is.",
+    "percent": "Of 100 requests, so many.",
+    "revisionName": "The Revision that gets them.",
+    "tag": "A name under which this target has an address of its own.",
+    "traffic.url": "The address of the tag.",
+    "status.traffic": "How requests are split now.",
+    # --- status
+    "actualReplicas": "Pods that are ready.",
+    "desiredReplicas": "Pods that are wanted.",
+    "actualScale": "Pods that are ready.",
+    "desiredScale": "Pods that are wanted.",
+    "address": "The address inside the cluster.",
+    "CACerts": "Certificates to trust at that address.",
+    "url": "The address.",
+    "conditions": "What holds and what does not. Ready sums them up.",
+    "conditions.type": "Its name.",
+    "conditions.status": "True, False or Unknown.",
+    "lastTransitionTime": "When its status last changed.",
+    "message": "Why, for people.",
+    "reason": "Why, in one word.",
+    "severity": "Empty for an error; Info says that Ready does not depend on it.",
+    "containerStatuses": "The containers, with the exact images that they run.",
+    "initContainerStatuses": "The init containers, with the exact images that they run.",
+    "imageDigest": "The image by its digest: the same bytes for ever.",
+    "latestCreatedRevisionName": "The newest Revision, ready or not.",
+    "latestReadyRevisionName": "The newest Revision that became ready.",
+    "logUrl": "Where its logs are.",
+    "observedGeneration": "The generation of the spec that this status is about.",
+    "metricsServiceName": "The core Service of its metrics.",
+    "serviceName": "The core Service that leads to it.",
+    # --- domains
+    "ref": "What the domain leads to.",
+    "group": "The group of the target's kind.",
+    "ref.address": "The address of the target, where it is not asked for.",
+    "spec.tls": "The certificate of the domain, if it is your own.",
+    "tls": "Certificates.",
+    "tls.secretName": "The Secret, of type kubernetes.io/tls.",
+    "forceOverride": "Accepted; has no effect.",
+    "mappedRouteName": "The Route that the domain leads to.",
+    "resourceRecords": "Records to set in the DNS of the domain.",
+    "rrdata": "The record's content.",
+    "resourceRecords.type": "A, AAAA or CNAME.",
+    # --- the autoscaler
+    "scaleTargetRef": "The Deployment that is scaled.",
+    "protocolType": "http1 or h2c.",
+    "reachability": "Reachable while a Route leads to it; minimum scales hold only then.",
+    "type": "Which one.",
+}
+
+
+def with_words(kind: str, schema: Any) -> Any:
+    """`schema`, an OpenAPI schema of `kind`, with a description for each member that has one."""
+    described = _described(schema, "")
+    return {"description": KINDS[kind], **described} if kind in KINDS else described
+
+
+def _described(schema: Any, parent: str) -> Any:
+    result = dict(schema)
+    if "items" in schema:
+        result["items"] = _described(schema["items"], parent)
+    if "properties" in schema:
+        result["properties"] = {
+            name: _member(parent, name, member) for name, member in schema["properties"].items()
+        }
+    return result
+
+
+def _member(parent: str, name: str, schema: Any) -> Any:
+    words = WORDS.get(f"{parent}.{name}") or WORDS.get(name)
+    inner = _described(schema, name)
+    return {"description": words, **inner} if words else inner
