@@ -293,7 +293,10 @@ async def test_logs_by_label(api: Serving, kubectl: Kubectl, tmp_path: Path) -> 
         file.write_text(f"from {name}\n")
         api.logs.current[name, "user-container"] = file
     out = (await kubectl.ok("logs", "-l", "app=hello", "--prefix")).out
-    assert sorted(out.splitlines()) == ["[pod/a/user-container] from a", "[pod/b/user-container] from b"]
+    assert sorted(out.splitlines()) == [
+        "[pod/a/user-container] from a",
+        "[pod/b/user-container] from b",
+    ]
 
 
 async def test_explain_knows_the_kinds(kubectl: Kubectl) -> None:
