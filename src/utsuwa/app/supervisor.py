@@ -13,7 +13,6 @@ started again behind the same sockets, so nobody is refused. Orders of things:
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import selectors
@@ -23,34 +22,21 @@ import socket
 import sys
 from functools import partial
 from pathlib import Path
-from typing import IO
 
 from utsuwa.app import processes, serving
 from utsuwa.app.child import Child
-from utsuwa.app.options import (
-    READY_LINE,
-    USER_MISTAKE,
-    ControlOptions,
-    Layout,
-    UpOptions,
-    usual_data_dir,
-)
+from utsuwa.app.options import READY_LINE, USER_MISTAKE, Layout, UpOptions, usual_data_dir
+from utsuwa.app.programs import GATEWAY_DRAIN, Programs
 from utsuwa.app.rolling import Rolling
 from utsuwa.app.sockets import Listeners, PortInUseError, bind_all
+from utsuwa.app.starting import StartError, end_leftovers, locked, prepare, private, say
 from utsuwa.kit.wall import WallClock
-from utsuwa.node.engine.door import NoEngineError, advice, sockets
 
-GATEWAY_DRAIN = 4.0
-"""Seconds that requests in flight get when everything ends."""
 CONTROL_STOP = 4.5
 """Seconds in which control must have stopped the pods and closed the store."""
 STARTS_BEFORE_GIVING_UP = 3
 
 _SIGNALS = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class StartError(Exception):
-    """`up` cannot run as asked; the message is one line for the user."""
 
 
 class Supervisor:
@@ -67,22 +53,20 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._ready_in, ready_out = os.pipe()
         os.set_inheritable(ready_out, True)
-        self._ready_out = ready_out
+        self._programs = Programs(options, listeners, ready_out)
         self._ready = False
         self._asked_to_end = 0
         self._ending = False
         self._in_terminal = os.isatty(0)
-        self._start = processes.start_time(os.getpid())
-        self._made = 0
         self._gateways = [
-            Rolling(partial(self._gateway_child, number), lambda line: _say(line, sys.stderr))
+            Rolling(partial(self._programs.gateway, number), lambda line: say(line, sys.stderr))
             for number in range(options.gateway_workers)
         ]
-        self._slots = self._slots_child() if options.gateway_workers > 1 else None
+        self._slots = self._programs.slots() if options.gateway_workers > 1 else None
         self._renew = False
         self._serving: set[int] = set()
         self._notes: list[str] | None = None
-        self._control = self._control_child()
+        self._control = self._programs.control()
         self._report = b""
 
     def __repr__(self) -> str:
@@ -198,7 +182,7 @@ class Supervisor:
                 f"{child.name} does not start (exit code {code}): {child.last_line()}; "
                 f"its log is {child.log}"
             )
-        _say(f"{child.name} ended ({_how(status)}), starting it again", sys.stderr)
+        say(f"{child.name} ended ({_how(status)}), starting it again", sys.stderr)
 
     # --- readiness --------------------------------------------------------------------------
 
@@ -212,7 +196,7 @@ class Supervisor:
             else:
                 self._notes = report["notes"]
                 for note in report["notes"]:
-                    _say(note, sys.stderr)
+                    say(note, sys.stderr)
         currents = [gateway.current.pid for gateway in self._gateways]
         if not self._ready and self._notes is not None and self._serving.issuperset(currents):
             self._ready = True
@@ -238,25 +222,25 @@ class Supervisor:
             address=options.address if has_api else "",
             gke_port=options.gke_port if has_gke else 0,
         ).write(self._layout)
-        _say(READY_LINE, sys.stdout)
-        _say(
+        say(READY_LINE, sys.stdout)
+        say(
             f"  apps        http://NAME.NAMESPACE.{options.domain}:{options.gateway_port}"
             + (f"  (and http://{options.address})" if self._listeners.address_has_gateway else ""),
             sys.stdout,
         )
-        _say(
+        say(
             f"  kubernetes  https://127.0.0.1:{options.api_port}"
             + (f"  (and https://{options.address})" if self._listeners.address_has_api else ""),
             sys.stdout,
         )
         for listener in self._listeners.exposition:
             port = listener.getsockname()[1]
-            _say(f"  metrics     http://127.0.0.1:{port}/metrics", sys.stdout)
-        _say(f"  clients     export KUBECONFIG={self._layout.kubeconfig}", sys.stdout)
-        _say(f"              or, for gcloud too: {self._env_command()}", sys.stdout)
+            say(f"  metrics     http://127.0.0.1:{port}/metrics", sys.stdout)
+        say(f"  clients     export KUBECONFIG={self._layout.kubeconfig}", sys.stdout)
+        say(f"              or, for gcloud too: {self._env_command()}", sys.stdout)
         if port := self._listeners.https_port:
             ca = self._layout.services_pki / "ca.crt"
-            _say(f"  https       port {port}; our own certificates: --cacert {ca}", sys.stdout)
+            say(f"  https       port {port}; our own certificates: --cacert {ca}", sys.stdout)
 
     def _env_command(self) -> str:
         root = self._layout.root
@@ -264,68 +248,6 @@ class Supervisor:
             "" if root == usual_data_dir().absolute() else f" --data-dir {shlex.quote(str(root))}"
         )
         return f'eval "$(utsuwa env{option})"'
-
-    # --- the children -----------------------------------------------------------------------
-
-    def _gateway_child(self, number: int) -> Child:
-        fds = [listener.fileno() for listener in self._listeners.worker(number)]
-        tls_fds = [listener.fileno() for listener in self._listeners.worker_tls(number)]
-        environment = {
-            "UTSUWA_GATEWAY_FDS": ",".join(map(str, fds)),
-            "UTSUWA_GATEWAY_TLS_FDS": ",".join(map(str, tls_fds)),
-            "UTSUWA_LINK": str(self._layout.link),
-            "UTSUWA_GATEWAY_NAME": f"gateway-{number}",
-            "UTSUWA_LOG_LEVEL": self._options.log_level,
-            "UTSUWA_DRAIN_SECONDS": str(GATEWAY_DRAIN),
-            "UTSUWA_SERVING_FD": str(self._ready_out),
-        }
-        name = "gateway"
-        if self._options.gateway_workers > 1:
-            name = f"gateway-{number}"
-            environment["UTSUWA_SLOTS"] = str(self._layout.slots)
-        return self._child(name, ["-m", "utsuwa.gateway"], environment, fds + tls_fds)
-
-    def _slots_child(self) -> Child:
-        environment = {
-            "UTSUWA_SLOTS": str(self._layout.slots),
-            "UTSUWA_LOG_LEVEL": self._options.log_level,
-        }
-        return self._child("slots", ["-m", "utsuwa.gateway.slots"], environment, [])
-
-    def _control_child(self) -> Child:
-        fds = [listener.fileno() for listener in self._listeners.api]
-        gke_fds = [listener.fileno() for listener in self._listeners.gke]
-        metrics_fds = [listener.fileno() for listener in self._listeners.exposition]
-        options = ControlOptions(
-            data_dir=self._options.data_dir,
-            domain=self._options.domain,
-            gateway_port=self._options.gateway_port,
-            https_port=self._listeners.https_port,
-            api_port=self._options.api_port,
-            runtime=self._options.runtime,
-            log_level=self._options.log_level,
-            address="" if self._options.address == "off" else self._options.address,
-            address_has_api=self._listeners.address_has_api,
-            address_has_gateway=self._listeners.address_has_gateway,
-            api_fds=tuple(fds),
-            gke_fds=tuple(gke_fds),
-            metrics_fds=tuple(metrics_fds),
-            ready_fd=self._ready_out,
-            anonymous=self._options.anonymous,
-        )
-        environment = {"UTSUWA_CONTROL": options.to_environment()}
-        return self._child(
-            "control", ["-m", "utsuwa.app.control"], environment, fds + gke_fds + metrics_fds
-        )
-
-    def _child(self, name: str, arguments: list[str], environment: dict[str, str],
-               fds: list[int]) -> Child:  # fmt: skip
-        for fd in fds:
-            os.set_inheritable(fd, True)
-        self._made += 1
-        number = f"{self._start}-{self._made}"
-        log = self._layout.logs / f"{name}.log"
-        return Child(name, arguments, environment, log, number)
 
     def _write_record(self) -> None:
         """What the next `up` must look for if this process is killed."""
@@ -384,98 +306,21 @@ def _how(status: int) -> str:
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
-# --- before anything is started ---------------------------------------------------------------
-
-
-def _lock(layout: Layout) -> IO[str]:
-    """Hold the data directory for as long as the returned file is open."""
-    path = layout.run / "lock"
-    _private(path)
-    lock = path.open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.seek(0)
-        holder = lock.read().strip() or "unknown"
-        lock.close()
-        raise StartError(
-            f"data directory {layout.root}: in use by another `utsuwa up` (pid {holder}); "
-            "end that one, or choose another directory with --data-dir"
-        ) from error
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return lock
-
-
-def _end_leftovers(layout: Layout, clock: WallClock) -> list[str]:
-    """End gateway and control of a run whose supervisor was killed; pods stay, to be adopted."""
-    try:
-        records = json.loads((layout.run / "processes.json").read_text())
-    except (OSError, ValueError):
-        return []
-    left = [
-        (record["name"], processes.Identity(record["pid"], record["start"])) for record in records
-    ]
-    left = [(name, identity) for name, identity in left if identity.alive]
-    for _, identity in left:
-        identity.signal(signal.SIGTERM)
-    deadline = clock.monotonic() + 2.0
-    while any(identity.alive for _, identity in left) and clock.monotonic() < deadline:
-        clock.pause(0.02)
-    for _, identity in left:
-        identity.signal(signal.SIGKILL)
-    return [
-        f"replaced the {name} (pid {identity.pid}) that an earlier run left"
-        for name, identity in left
-    ]
-
-
-def _prepare(options: UpOptions) -> Layout:
-    if options.runtime == "container":
-        try:
-            if not any(path.is_socket() for path in sockets(os.environ)):
-                raise NoEngineError(f"no engine's socket is there; install one with: {advice()}")
-        except NoEngineError as error:
-            raise StartError(f"--runtime container: {error}") from error
-    layout = Layout(options.data_dir)
-    try:
-        layout.make()
-    except OSError as error:
-        raise StartError(
-            f"data directory {options.data_dir}: {(error.strerror or str(error)).lower()}; "
-            "make it writable, or choose another with --data-dir"
-        ) from error
-    return layout
-
-
 def _write_whole(path: Path, text: str) -> None:
     temporary = path.with_suffix(".tmp")
-    _private(temporary)
+    private(temporary)
     temporary.write_text(text)
     temporary.rename(path)
-
-
-def _private(path: Path) -> None:
-    """Make a file that is nobody else's business, or make it so."""
-    path.touch(mode=0o600)
-    path.chmod(0o600)
-
-
-def _say(line: str, stream: IO[str]) -> None:
-    with contextlib.suppress(BrokenPipeError):
-        stream.write(line + "\n")
-        stream.flush()
 
 
 def run(options: UpOptions) -> int:
     """`utsuwa up`: returns the exit code, 0 when asked to end, 1 when it cannot run as asked."""
     clock = WallClock()
     try:
-        layout = _prepare(options)
-        with _lock(layout):
-            for line in _end_leftovers(layout, clock):
-                _say(line, sys.stderr)
+        layout = prepare(options)
+        with locked(layout):
+            for line in end_leftovers(layout, clock):
+                say(line, sys.stderr)
             listeners = bind_all(
                 gateway_port=options.gateway_port,
                 api_port=options.api_port,
@@ -486,9 +331,9 @@ def run(options: UpOptions) -> int:
                 metrics_port=options.metrics_port,
             )
             for note in listeners.notes:
-                _say(note, sys.stderr)
+                say(note, sys.stderr)
             processes.become_subreaper()
             return Supervisor(options, listeners, clock).run()
     except (StartError, PortInUseError) as error:
-        _say(f"utsuwa: {error}", sys.stderr)
+        say(f"utsuwa: {error}", sys.stderr)
         return 1
