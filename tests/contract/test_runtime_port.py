@@ -24,6 +24,11 @@ SLEEPER = "trap 'exit 7' TERM; echo up; while :; do sleep 0.02; done"
 STUBBORN = "trap '' TERM; echo up; while :; do sleep 0.02; done"
 
 
+POD = f"uid-1-{os.getpid()}"
+"""What a sweep finds is found on the whole machine: tests run beside one another in processes."""
+OTHER_POD = f"uid-2-{os.getpid()}"
+
+
 @dataclass
 class Case:
     """A runtime, and how to make the container that a test needs."""
@@ -32,7 +37,7 @@ class Case:
     directory: Path
     image: str = ""
 
-    def launch(self, script: str, uid: str = "uid-1", **members: str) -> Launch:
+    def launch(self, script: str, uid: str = POD, **members: str) -> Launch:
         command = (members.get("command", "/bin/sh"), "-c", script)
         return Launch(
             uid=uid,
@@ -44,7 +49,7 @@ class Case:
             box=Box(self.image, "host", entrypoint=command) if self.image else None,
         )
 
-    async def start(self, script: str, uid: str = "uid-1") -> Instance:
+    async def start(self, script: str, uid: str = POD) -> Instance:
         instance = await self.runtime.launch(self.launch(script, uid))
         if isinstance(instance, FakeInstance):
             self._play(instance, script)
@@ -96,7 +101,7 @@ async def case(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         cgroups=request.param == "process",
     )
     yield Case(runtime, tmp_path)
-    await runtime.sweep("uid-1")
+    await runtime.sweep(POD)
     runtime.close()
 
 
@@ -114,7 +119,7 @@ async def _containers(directory: Path) -> AsyncIterator[Case]:
     engine = await door.engine()
     package = await engine.images.obtain(machine.shell_image(), Pull())
     yield Case(engine.runtime, directory, package.id)
-    for uid in ("uid-1", "uid-2"):
+    for uid in (POD, OTHER_POD):
         await engine.runtime.sweep(uid)
     await door.close()
 
@@ -187,8 +192,8 @@ async def test_a_record_of_another_boot_leads_nowhere(case: Case) -> None:
 async def test_a_sweep_finds_all_of_a_pod_and_nothing_else(case: Case) -> None:
     """Also what nobody holds an instance of."""
     mine = await case.start(SLEEPER)
-    other = await case.start(SLEEPER, uid="uid-2")
-    assert await case.runtime.sweep("uid-1") >= 1
+    other = await case.start(SLEEPER, uid=OTHER_POD)
+    assert await case.runtime.sweep(POD) >= 1
     await mine.wait()
     assert not mine.alive
     assert other.alive
