@@ -100,7 +100,7 @@ def test_an_image_that_is_gone_is_said_by_the_next_request_and_by_the_service(he
     message = ready(hello, "hello")["message"]
     assert "hello" in message
     assert "not found" in message or "not there" in message
-    assert "image" in hello.kubectl("get", "ksvc", "hello", "-o", "wide").stdout
+    assert "image" in hello.kubectl("get", "ksvc", "hello").stdout
     shutil.copytree(away, bundles, symlinks=True, dirs_exist_ok=True)
     until(lambda: hello.call("hello.default.localhost")[0] == 200, 60, "served again")
     until(lambda: ready(hello, "hello").get("status") == "True", 30, "Ready True")
@@ -120,7 +120,7 @@ def test_an_app_that_exits_is_said_with_its_code_and_its_last_line(up: Up, tmp_p
     with measured("condition of the Service"):
         until(is_false(up, "crash"), 30, "Ready False")
     for kind in ("ksvc", "configuration", "revision"):
-        shown = up.kubectl("get", kind, "-o", "wide").stdout
+        shown = up.kubectl("get", kind).stdout
         assert "False" in shown
         assert "cannot reach the database at db:5432" in shown, shown
         assert "ExitCode1" in shown, shown
@@ -136,7 +136,7 @@ def test_readiness_that_never_passes_is_false_with_the_probes_result(
     up.kubectl("apply", "-f", str(manifest))
     with measured("condition of the Service, with a progress deadline of 5 s"):
         until(is_false(up, "warming"), 60, "Ready False")
-    shown = up.kubectl("get", "ksvc", "-o", "wide").stdout
+    shown = up.kubectl("get", "ksvc").stdout
     assert "503" in shown, shown
     revision = ready(up, "warming-00001", "revision")
     assert (revision["status"], revision["reason"]) == ("False", "ProgressDeadlineExceeded")

@@ -10,7 +10,7 @@ from typing import Any
 from utsuwa.apiserver.columns import Column, columns_of
 from utsuwa.apiserver.columns.cells import UNKNOWN
 from utsuwa.apiserver.negotiation import Form, Wanted
-from utsuwa.kit.documents import Document
+from utsuwa.kit.documents import Document, dig
 from utsuwa.model.kinds import Kind
 
 
@@ -54,7 +54,7 @@ class Shape:
         """An object in a watch event; only the `first` one names its columns."""
         if self.wanted.form is Form.TABLE:
             version = document.get("metadata", {}).get("resourceVersion", "")
-            table = self._table([document], {"resourceVersion": version}, now)
+            table = self._table([document], {"resourceVersion": version}, now, watched=True)
             return table if first else {**table, "columnDefinitions": None}
         if self.wanted.form in {Form.PARTIAL, Form.PARTIAL_LIST}:
             return self._partial(document)
@@ -75,8 +75,17 @@ class Shape:
             return self._partial(partial)
         return partial
 
-    def _table(self, documents: Sequence[Document], metadata: Document, now: float) -> Document:
+    def _table(
+        self,
+        documents: Sequence[Document],
+        metadata: Document,
+        now: float,
+        *,
+        watched: bool = False,
+    ) -> Document:
         columns = columns_of(self.kind)
+        # A watch names its columns once, whatever comes later.
+        failed = not watched and any(_has_failed(document) for document in documents)
         rows = []
         for document in documents:
             row: dict[str, Any] = {"cells": [_cell(column, document, now) for column in columns]}
@@ -89,7 +98,7 @@ class Shape:
             "kind": "Table",
             "apiVersion": f"meta.k8s.io/{self.wanted.version}",
             "metadata": metadata,
-            "columnDefinitions": [column.definition() for column in columns],
+            "columnDefinitions": [column.definition(failed=failed) for column in columns],
             "rows": rows,
         }
 
@@ -99,6 +108,14 @@ class Shape:
             "apiVersion": f"meta.k8s.io/{self.wanted.version}",
             "metadata": document.get("metadata", {}),
         }
+
+
+def _has_failed(document: Document) -> bool:
+    conditions = dig(document, "status", "conditions", default=None)
+    return isinstance(conditions, list) and any(
+        isinstance(one, dict) and one.get("type") == "Ready" and one.get("status") == "False"
+        for one in conditions
+    )
 
 
 def _cell(column: Column, document: Document, now: float) -> Any:

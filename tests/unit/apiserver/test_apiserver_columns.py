@@ -285,3 +285,29 @@ def test_only_the_first_watched_table_names_its_columns() -> None:
     document = SERVICE.document("default", "a")
     assert shape.watched(document, NOW, first=True)["columnDefinitions"]
     assert shape.watched(document, NOW, first=False)["columnDefinitions"] is None
+
+
+def shown_without_wide(*ready: str, watched: bool = False) -> list[str]:
+    documents = [
+        {"metadata": {"name": "s"}, "status": {"conditions": [{"type": "Ready", "status": one}]}}
+        for one in ready
+    ]
+    shape = Shape(SERVICE, Wanted(Form.TABLE, "v1"))
+    if watched:
+        table = shape.watched(documents[0], NOW, first=True)
+    else:
+        table = shape.many(documents, {}, NOW)
+    return [one["name"] for one in table["columnDefinitions"] if one["priority"] == 0]
+
+
+def test_a_list_with_a_failure_says_why_without_being_asked() -> None:
+    assert shown_without_wide("True", "False")[-1] == "Message"
+
+
+def test_a_list_without_a_failure_has_the_columns_of_knative() -> None:
+    assert shown_without_wide("True", "Unknown")[-1] == "Reason"
+    assert shown_without_wide()[-1] == "Reason"
+
+
+def test_a_watch_has_the_same_columns_from_beginning_to_end() -> None:
+    assert shown_without_wide("False", watched=True)[-1] == "Reason"

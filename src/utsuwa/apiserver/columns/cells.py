@@ -18,22 +18,24 @@ UNKNOWN = "<unknown>"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. `priority` above 0 shows with `-o wide` only."""
+    """One column. `priority` above 0 shows with `-o wide` only; an `urgent` one shows in any list
+    with an object that has failed."""
 
     name: str
     cell: Cell
     type: str = "string"
     format: str = ""
     priority: int = 0
+    urgent: bool = False
 
-    def definition(self) -> Document:
-        """Its entry in `columnDefinitions`."""
+    def definition(self, *, failed: bool = False) -> Document:
+        """Its entry in `columnDefinitions`; `failed`: an object of the list is not Ready."""
         return {
             "name": self.name,
             "type": self.type,
             "format": self.format,
             "description": self.name,
-            "priority": self.priority,
+            "priority": 0 if failed and self.urgent else self.priority,
         }
 
 

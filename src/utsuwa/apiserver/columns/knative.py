@@ -1,6 +1,6 @@
 """Columns of the Knative kinds, as its published definitions list them (`spec/resources.md` §1)."""
 
-from utsuwa.apiserver.columns.cells import NAME, Column, at, in_one_line, wide
+from utsuwa.apiserver.columns.cells import NAME, Column, at, in_one_line
 from utsuwa.model.kinds import (
     CERTIFICATE,
     CLOUD_DOMAIN_MAPPING,
@@ -18,7 +18,12 @@ from utsuwa.model.kinds import (
 
 _READY = Column("Ready", at(".status.conditions[?(@.type=='Ready')].status"))
 _REASON = Column("Reason", at(".status.conditions[?(@.type=='Ready')].reason"))
-_MESSAGE = wide("Message", in_one_line(at(".status.conditions[?(@.type=='Ready')].message")))
+_MESSAGE = Column(
+    "Message",
+    in_one_line(at(".status.conditions[?(@.type=='Ready')].message")),
+    priority=1,
+    urgent=True,
+)
 """Why it is not ready, in words: our own addition, out of the way of whoever reads columns."""
 _URL = Column("URL", at(".status.url"))
 _CREATED = Column("LatestCreated", at(".status.latestCreatedRevisionName"))
