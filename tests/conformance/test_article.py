@@ -37,7 +37,7 @@ MASKS = (
     (r"(client-version: ).*", r"\1SDK"),
     (r"(?m)^([^:\n]+ )(?:\d+[dhms])+(?= +VERSION|$)", r"\1AGE"),
     (r"\d+/\d+ +\d+ +\d+ +AGE", "N/N  N  N  AGE"),
-    (r"(?m)(-0000\d +autoscale-go +\d +\S+ +)\d+ +\d+$", r"\1N  N"),
+    (r"(?m)(-0000\d +autoscale-go +\d +(?:True|False|Unknown))(?: +\d+){0,2} *$", r"\1  N  N"),
     (r"((?:Actual Replicas|Desired Replicas|Current Min Instances): +)\d+", r"\1N"),
     (r"(?m)^\S+ +(autoscale-go-0000\d) +\S+ +(autoscale-go  +TIME)", r"MARK  \1  ACTIVE  \2"),
     (r"(?ms)^(Events:\n).*?(?=^\$)", r"\1..." + "\n"),
