@@ -92,11 +92,13 @@ async def test_exec_as_a_conversation(core: Any) -> None:
     def run() -> tuple[str, str, int]:
         talk = stream.stream(
             core.connect_get_namespaced_pod_exec, "web", "default",
-            command=["sh", "-c", 'read line; echo "heard $line"; echo bad >&2; exit 4'],
+            command=["sh", "-c", 'read a; echo "heard $a"; read b; echo bad >&2; exit 4'],
             stdin=True, stdout=True, stderr=True, tty=False, _preload_content=False,
         )  # fmt: skip
         talk.write_stdin("hello\n")
+        # The client gives no line once the connection is closed: it ends when we have it.
         line = talk.readline_stdout(timeout=20)
+        talk.write_stdin("bye\n")
         talk.run_forever(timeout=20)
         error = talk.read_stderr(timeout=20)
         code: int = talk.returncode

@@ -133,6 +133,8 @@ class Supervisor:
         signal.set_wakeup_fd(send.fileno(), warn_on_full_buffer=False)
         for number in _SIGNALS:
             signal.signal(number, lambda *_: None)
+        # What a shell has us ignore, when it starts us in the background, is not for our pods.
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
         self._signal_sockets = (receive, send)
         self._selector.register(receive, selectors.EVENT_READ, self._read_signals)
 
