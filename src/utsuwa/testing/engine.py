@@ -89,6 +89,7 @@ class Podman:
             self._service = subprocess.Popen(
                 [*self._command, "system", "service", "-t", "0", f"unix://{self.socket}"],
                 env=self._environment,
+                cwd=self._directory,  # where it notes what ran out of memory
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
