@@ -14,23 +14,11 @@ from typing import Any
 import pytest
 from tests.e2e.conftest import SAMPLES, Up
 
+from utsuwa.testing.kubectl import Ran
+
 BIN = Path(sys.executable).parent
 IMAGE = "dev.local/hello:1"
 _PORT_BY_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def rows(self) -> list[list[str]]:
-        """The words of each line of output."""
-        return [line.split() for line in self.out.splitlines()]
 
 
 @dataclass(frozen=True, slots=True)

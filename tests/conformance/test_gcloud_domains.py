@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.conformance.clouds import Cloud, Ran, cloud
+from tests.conformance.clouds import Cloud, cloud
+
+from utsuwa.testing.kubectl import Ran
 
 pytestmark = [pytest.mark.conformance, pytest.mark.slow, pytest.mark.timeout(120)]
 

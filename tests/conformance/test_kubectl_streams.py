@@ -63,15 +63,6 @@ async def api(tmp_path: Path, pods: RunningPods) -> AsyncIterator[Serving]:
 
 
 @pytest.fixture
-def kubectl(api: Serving, tmp_path: Path) -> Kubectl:
-    if KUBECTL is None:
-        pytest.skip("kubectl is not installed: nothing here says how it gets on with us")
-    home = tmp_path / "home"
-    home.mkdir()
-    return Kubectl(api.kubeconfig, home)
-
-
-@pytest.fixture
 async def pod(api: Serving, pods: RunningPods) -> Document:
     """One that listens, given another port than it declares."""
     real = free_port()

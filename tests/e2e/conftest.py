@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "samples"
+
+
+IN_ONE_SHELL = ("set -euo pipefail", "trap 'echo \"failed: $BASH_COMMAND\" >&2' ERR")
+"""How a script of documented commands begins."""
 
 
 def free_port() -> int:
@@ -174,3 +179,15 @@ def hello(up: Up) -> Up:
     up.run("build", str(SAMPLES / "hello"), "-t", "hello:1")
     up.run("deploy", "hello", "--image", "hello:1")
     return up
+
+
+@contextmanager
+def at_home(tmp_path: Path, address: str) -> Iterator[Up]:
+    """A cluster where documents expect it: in the user's state directory."""
+    up = Up(tmp_path / "home" / ".local" / "state" / "utsuwa", ("--address", address))
+    up.data_dir.parent.mkdir(parents=True)
+    up.start().ready()
+    try:
+        yield up
+    finally:
+        up.stop()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.conformance.clouds import BIN
-from tests.e2e.conftest import ROOT, Up
+from tests.e2e.conftest import IN_ONE_SHELL, ROOT, Up, at_home
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -27,13 +27,8 @@ BLOCKS = [
 @pytest.fixture
 def clients(tmp_path: Path) -> Iterator[Up]:
     """A cluster in the user's state directory, where `utsuwa env` looks."""
-    up = Up(tmp_path / "home" / ".local" / "state" / "utsuwa", ("--address", ADDRESS))
-    up.data_dir.parent.mkdir(parents=True)
-    up.start().ready()
-    try:
+    with at_home(tmp_path, ADDRESS) as up:
         yield up
-    finally:
-        up.stop()
 
 
 def missing(up: Up, client: str) -> str:
@@ -49,7 +44,7 @@ def missing(up: Up, client: str) -> str:
 
 def script_of(up: Up) -> str:
     """Every block that can run here, with the ports of this cluster."""
-    lines = ["set -euo pipefail", "trap 'echo \"failed: $BASH_COMMAND\" >&2' ERR"]
+    lines = [*IN_ONE_SHELL]
     for needs, kind, script in BLOCKS:
         if not missing(up, needs):
             lines.append(script if kind == "sh" else f"python - <<'PYTHON'\n{script}PYTHON")

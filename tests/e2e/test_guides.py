@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.conftest import ROOT, Up
+from tests.e2e.conftest import IN_ONE_SHELL, ROOT, Up, at_home
 from tests.e2e.test_readme import environment
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(200)]
@@ -41,19 +41,13 @@ TESTED = sorted(guide.name for guide in GUIDES.glob("*.md") if _BLOCK.search(gui
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Up]:
     """A cluster where guides expect it: in the user's state directory."""
-    up = Up(tmp_path / "home" / ".local" / "state" / "utsuwa", ("--address", "off"))
-    up.data_dir.parent.mkdir(parents=True)
-    up.start().ready()
-    try:
+    with at_home(tmp_path, "off") as up:
         yield up
-    finally:
-        up.stop()
 
 
 def script_of(guide: str, up: Up) -> str:
     lines = [
-        "set -euo pipefail",
-        "trap 'echo \"failed: $BASH_COMMAND\" >&2' ERR",
+        *IN_ONE_SHELL,
         "export KUBECONFIG=~/.local/state/utsuwa/kubeconfig",
         FIRST.get(guide, ""),
         *blocks(GUIDES / guide),

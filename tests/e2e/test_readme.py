@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.conftest import ROOT, Up
+from tests.e2e.conftest import IN_ONE_SHELL, ROOT, Up, at_home
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -25,18 +25,13 @@ SHORT_WINDOWS = '{"data":{"stable-window":"6s","scale-to-zero-grace-period":"1s"
 @pytest.fixture
 def readme(tmp_path: Path) -> Iterator[Up]:
     """A cluster where README expects it: in the user's state directory."""
-    up = Up(tmp_path / "home" / ".local" / "state" / "utsuwa", ("--address", ADDRESS))
-    up.data_dir.parent.mkdir(parents=True)
-    up.start().ready()
-    try:
+    with at_home(tmp_path, ADDRESS) as up:
         yield up
-    finally:
-        up.stop()
 
 
 def script_of(up: Up) -> str:
     """Every block that can run here, with the ports of this cluster, in one shell."""
-    lines = ["set -euo pipefail", "trap 'echo \"failed: $BASH_COMMAND\" >&2' ERR"]
+    lines = [*IN_ONE_SHELL]
     for needs, script in BLOCKS:
         if not missing(up, needs):
             lines.append(script)

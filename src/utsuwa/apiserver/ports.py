@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from utsuwa.cluster.port import Cluster, Key
+from utsuwa.kit.caller import Caller
 from utsuwa.kit.documents import Document
 from utsuwa.model.kinds import Kind
 from utsuwa.model.rights import Question, Rule
@@ -42,36 +43,6 @@ class LogSource(Protocol):
     def path(self, pod: Document, container: str, previous: bool) -> Path | None:
         """The file that holds the output of `container` (of its life before the current one when
         `previous`); None when it never ran."""
-        ...
-
-
-class Caller(Protocol):
-    """Whoever called a command: what he types, and where he wants its output."""
-
-    @property
-    def tty(self) -> bool:
-        """Whether he wants a terminal."""
-        ...
-
-    @property
-    def stdin(self) -> bool:
-        """Whether he is going to type anything."""
-        ...
-
-    async def read(self) -> bytes:
-        """What he types next; b"" once he has ended."""
-        ...
-
-    async def write(self, data: bytes) -> None:
-        """Give him output; waits while he is slow."""
-        ...
-
-    async def write_error(self, data: bytes) -> None:
-        """Give him what came on standard error."""
-        ...
-
-    async def resized(self) -> tuple[int, int]:
-        """The next size of his window: columns and rows."""
         ...
 
 

@@ -2,7 +2,8 @@
 
 import asyncio
 
-from utsuwa.apiserver.ports import Caller, NotRunningError
+from utsuwa.apiserver.ports import NotRunningError
+from utsuwa.kit.caller import Caller
 from utsuwa.kit.documents import Document
 from utsuwa.node.access import Access
 from utsuwa.node.runtime import LaunchError

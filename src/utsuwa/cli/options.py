@@ -98,3 +98,32 @@ output_option: Decorator = click.option(
     show_default=True,
     help="How to print them.",
 )
+
+one_output_option: Decorator = click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "yaml", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print it.",
+)
+
+
+def waiting_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --no-wait and --timeout; the command gets `wait: float | None`, the seconds to wait
+    (None: not at all)."""
+
+    @click.option("--no-wait", is_flag=True, help="Return as soon as the request is accepted.")
+    @click.option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        default=600.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to wait.",
+    )
+    @functools.wraps(function)
+    def command(*args: Any, no_wait: bool, timeout: float, **rest: Any) -> Any:
+        return function(*args, wait=None if no_wait else timeout, **rest)
+
+    return command

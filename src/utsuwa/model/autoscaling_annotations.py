@@ -197,20 +197,25 @@ def _check_range(
     if found is None:
         return []
     key, text = found
-    try:
-        value = parse_float(text)
-    except ValueError:
+    value = _float(text)
+    if value is None:
         return [_invalid(text, key)]
     return [] if low <= value <= high else [_bounds(text, f"{low:g}", f"{high:g}", key)]
+
+
+def _float(text: str) -> float | None:
+    try:
+        return parse_float(text)
+    except ValueError:
+        return None
 
 
 def _check_target(annotations: Annotations) -> list[Problem]:
     text = annotations.get(TARGET.key)
     if text is None:
         return []
-    try:
-        value = parse_float(text)
-    except ValueError:
+    value = _float(text)
+    if value is None:
         return [_invalid(text, TARGET.key)]
     message = f"target {text} should be at least {TARGET_MIN:g}"
     return [] if value >= TARGET_MIN else [Problem(message, (TARGET.key,))]

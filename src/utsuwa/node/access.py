@@ -5,10 +5,11 @@ import os
 from collections.abc import Iterator
 from typing import Protocol
 
+from utsuwa.kit.caller import Caller
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import Document, dig
 from utsuwa.node.logs import PodLogs
-from utsuwa.node.runtime import Caller, Instance, LaunchError
+from utsuwa.node.runtime import Instance, LaunchError
 from utsuwa.node.status import ADDRESS
 
 LOOK = 0.05

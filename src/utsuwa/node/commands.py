@@ -20,8 +20,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from utsuwa.kit.caller import Caller
 from utsuwa.node import view
-from utsuwa.node.runtime import Caller, Exit, LaunchError
+from utsuwa.node.runtime import Exit, LaunchError
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from utsuwa import __version__
+from utsuwa.kit.caller import Caller
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import Document
 from utsuwa.kit.log import get_logger
@@ -29,7 +30,6 @@ from utsuwa.node.consumption import Sessions, of_container
 from utsuwa.node.runtime import (
     LOOPBACK,
     UNKNOWN_EXIT,
-    Caller,
     Consumption,
     Exit,
     Instance,

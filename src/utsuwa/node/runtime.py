@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from utsuwa.kit.caller import Caller
 from utsuwa.kit.documents import Document
 
 UNKNOWN_EXIT = 255
@@ -117,36 +118,6 @@ class Consumption:
     """Since its start, on all processors together."""
     memory: int
     """Bytes at this moment."""
-
-
-class Caller(Protocol):
-    """Whoever called a command: what he types, and where he wants its output."""
-
-    @property
-    def tty(self) -> bool:
-        """Whether he wants a terminal."""
-        ...
-
-    @property
-    def stdin(self) -> bool:
-        """Whether he is going to type anything."""
-        ...
-
-    async def read(self) -> bytes:
-        """What he types next; b"" once he has ended."""
-        ...
-
-    async def write(self, data: bytes) -> None:
-        """Give him output; waits while he is slow."""
-        ...
-
-    async def write_error(self, data: bytes) -> None:
-        """Give him what came on standard error."""
-        ...
-
-    async def resized(self) -> tuple[int, int]:
-        """The next size of his window: columns and rows."""
-        ...
 
 
 class Instance(Protocol):

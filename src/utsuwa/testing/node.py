@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from utsuwa.kit.caller import Caller
 from utsuwa.kit.documents import Document
 from utsuwa.model.draining import Remaining
 from utsuwa.model.images import ImageNotFoundError
@@ -15,7 +16,6 @@ from utsuwa.node.packages import Package, Pull
 from utsuwa.node.probes import Probe
 from utsuwa.node.runtime import (
     LOOPBACK,
-    Caller,
     Consumption,
     Exit,
     Instance,

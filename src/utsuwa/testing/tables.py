@@ -14,12 +14,12 @@ Events are told apart from writes, as `Normal Created`, `Warning InternalError`.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from utsuwa.cluster.errors import ApiError
 from utsuwa.cluster.informer import Informers
-from utsuwa.cluster.port import Cluster, DeleteOptions, Key, ObjectList, WatchEvent
+from utsuwa.cluster.port import Cluster, Key
 from utsuwa.controllers.events import EventRecorder
 from utsuwa.controllers.framework import Context, Reconciler
 from utsuwa.controllers.live_settings import LiveSettings
@@ -31,6 +31,7 @@ from utsuwa.model.kinds import EVENT, KINDS, Kind, kind_of
 from utsuwa.model.meta import name_of
 from utsuwa.model.settings import Settings
 from utsuwa.testing.cluster import FailingCluster, memory_cluster
+from utsuwa.testing.interposed import InterposedCluster, T
 
 Maps = Mapping[str, Mapping[str, str]]
 
@@ -152,44 +153,36 @@ async def context_for(cluster: Cluster, row: Row, tasks: TaskSet) -> Context:
     )
 
 
-class RecordingCluster:
+class RecordingCluster(InterposedCluster):
     """Notes each write that goes through. Mutable state: :attr:`writes`, :attr:`events`,
     :attr:`objects`."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+        super().__init__(cluster)
         self.writes: list[str] = []
         self.events: list[str] = []
         self.objects: dict[str, Document] = {}
 
-    async def get(self, kind: Kind, key: Key) -> Document:
-        """As the port."""
-        return await self._cluster.get(kind, key)
-
-    async def list(
-        self, kind: Kind, namespace: str = "", *, labels: Mapping[str, str] | None = None
-    ) -> ObjectList:
-        """As the port."""
-        return await self._cluster.list(kind, namespace, labels=labels)
-
-    def watch(self, kind: Kind, namespace: str = "", *, since: int) -> AsyncIterator[WatchEvent]:
-        """As the port."""
-        return self._cluster.watch(kind, namespace, since=since)
+    async def write(self, verb: str, kind: Kind, key: Key, call: Callable[[], Awaitable[T]]) -> T:
+        """Do `call`; the methods below have noted it, but a deletion."""
+        if verb == "delete":
+            self.writes.append(f"delete {kind.name} {key.name}")
+        return await call()
 
     async def create(self, document: Document, *, dry_run: bool = False) -> Document:
         """As the port, and noted."""
         self._note("create", document)
-        return await self._cluster.create(document, dry_run=dry_run)
+        return await super().create(document, dry_run=dry_run)
 
     async def update(self, document: Document, *, dry_run: bool = False) -> Document:
         """As the port, and noted."""
         self._note("update", document)
-        return await self._cluster.update(document, dry_run=dry_run)
+        return await super().update(document, dry_run=dry_run)
 
     async def update_status(self, document: Document, *, dry_run: bool = False) -> Document:
         """As the port, and noted with its conditions."""
         self._note("status", document, conditions(document))
-        return await self._cluster.update_status(document, dry_run=dry_run)
+        return await super().update_status(document, dry_run=dry_run)
 
     async def merge(
         self, kind: Kind, key: Key, patch: Document, *, subresource: str = ""
@@ -202,14 +195,7 @@ class RecordingCluster:
             self.writes.append(f"status {kind.name} {key.name} {conditions(patch)}".rstrip())
         elif kind != EVENT:
             self.writes.append(f"merge {kind.name} {key.name} {encode(shown).decode()}")
-        return await self._cluster.merge(kind, key, patch, subresource=subresource)
-
-    async def delete(
-        self, kind: Kind, key: Key, options: DeleteOptions | None = None
-    ) -> Document | None:
-        """As the port, and noted."""
-        self.writes.append(f"delete {kind.name} {key.name}")
-        return await self._cluster.delete(kind, key, options)
+        return await super().merge(kind, key, patch, subresource=subresource)
 
     def _note(self, verb: str, document: Document, more: str = "") -> None:
         if kind_of(document) == EVENT:

@@ -7,10 +7,10 @@ from typing import Protocol
 
 from aiohttp import web
 
-from utsuwa.apiserver.ports import Caller
 from utsuwa.apiserver.streams import channels
 from utsuwa.apiserver.streams.multiplex import Incoming, Multiplexed, Stream
 from utsuwa.apiserver.streams.wires import Wire, receive
+from utsuwa.kit.caller import Caller
 from utsuwa.kit.documents import Document, encode
 
 _LARGEST_SIZE = 1024
@@ -63,17 +63,12 @@ class Window:
         return size
 
 
-class SocketCaller:
-    """Over a WebSocket, protocol v4 or v5."""
+class _Wisher:
+    """What both kinds of callers have: a wish and a window."""
 
-    def __init__(self, socket: web.WebSocketResponse, wish: Wish) -> None:
-        self._socket = socket
+    def __init__(self, wish: Wish) -> None:
         self._wish = wish
-        self._typed = Incoming()
         self._window = Window()
-
-    def __repr__(self) -> str:
-        return f"<SocketCaller {self._wish} {self._typed!r}>"
 
     @property
     def tty(self) -> bool:
@@ -84,6 +79,22 @@ class SocketCaller:
     def stdin(self) -> bool:
         """As asked for."""
         return self._wish.stdin
+
+    async def resized(self) -> tuple[int, int]:
+        """As the port."""
+        return await self._window.resized()
+
+
+class SocketCaller(_Wisher):
+    """Over a WebSocket, protocol v4 or v5."""
+
+    def __init__(self, socket: web.WebSocketResponse, wish: Wish) -> None:
+        super().__init__(wish)
+        self._socket = socket
+        self._typed = Incoming()
+
+    def __repr__(self) -> str:
+        return f"<SocketCaller {self._wish} {self._typed!r}>"
 
     async def run(self) -> None:
         """Take messages until the client is gone."""
@@ -116,10 +127,6 @@ class SocketCaller:
         elif self._wish.stderr:
             await self._send(channels.STDERR, data)
 
-    async def resized(self) -> tuple[int, int]:
-        """As the port."""
-        return await self._window.resized()
-
     async def finish(self, status: Document) -> None:
         """As the port."""
         with suppress(ConnectionError):  # he need not have waited for it
@@ -130,29 +137,18 @@ class SocketCaller:
         await self._socket.send_bytes(channels.message(channel, data))
 
 
-class SpdyCaller:
+class SpdyCaller(_Wisher):
     """Over SPDY: a stream for each of error, stdin, stdout, stderr and resize."""
 
     def __init__(self, wire: Wire, wish: Wish) -> None:
+        super().__init__(wish)
         self._wire = wire
-        self._wish = wish
         self._multiplexed = Multiplexed(wire)
         self._streams: dict[str, Stream] = {}
-        self._window = Window()
         self._complete = asyncio.Event()
 
     def __repr__(self) -> str:
         return f"<SpdyCaller {self._wish} {list(self._streams)}>"
-
-    @property
-    def tty(self) -> bool:
-        """As asked for."""
-        return self._wish.tty
-
-    @property
-    def stdin(self) -> bool:
-        """As asked for."""
-        return self._wish.stdin
 
     async def run(self) -> None:
         """Take frames until the client is gone."""
@@ -208,10 +204,6 @@ class SpdyCaller:
         """As the port; with a terminal there is one output."""
         if stream := await self._stream("stdout" if self._wish.tty else "stderr"):
             await stream.write(data)
-
-    async def resized(self) -> tuple[int, int]:
-        """As the port."""
-        return await self._window.resized()
 
     async def finish(self, status: Document) -> None:
         """As the port."""

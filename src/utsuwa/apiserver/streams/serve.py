@@ -8,7 +8,7 @@ from aiohttp import web
 
 from utsuwa.apiserver.calls import Call
 from utsuwa.apiserver.logs import container_of
-from utsuwa.apiserver.ports import Backend, Caller, Containers, NotRunningError
+from utsuwa.apiserver.ports import Backend, Containers, NotRunningError
 from utsuwa.apiserver.status import bad_request
 from utsuwa.apiserver.streams import channels
 from utsuwa.apiserver.streams.callers import Line, SocketCaller, SpdyCaller, Wish
@@ -24,6 +24,7 @@ from utsuwa.apiserver.streams.wires import (
     upgrade_of,
 )
 from utsuwa.cluster.errors import NotFoundError
+from utsuwa.kit.caller import Caller
 from utsuwa.kit.documents import Document, dig
 from utsuwa.kit.log import get_logger
 from utsuwa.model.kinds import POD

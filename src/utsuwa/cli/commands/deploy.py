@@ -7,7 +7,7 @@ import click
 
 from utsuwa.cli.complete import service_names
 from utsuwa.cli.failures import Failure
-from utsuwa.cli.options import Connection, connection_options, namespace_option
+from utsuwa.cli.options import Connection, connection_options, namespace_option, waiting_options
 
 if TYPE_CHECKING:
     from utsuwa.cli.manifest import Change
@@ -51,15 +51,7 @@ if TYPE_CHECKING:
 )
 @click.option("--tag", metavar="T", help="Address of its own for the new revision: T-NAME...")
 @namespace_option
-@click.option("--no-wait", is_flag=True, help="Return as soon as the request is accepted.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=600.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait.",
-)
+@waiting_options
 @connection_options
 def command(  # noqa: PLR0913  (a parameter an option)
     *,
@@ -75,8 +67,7 @@ def command(  # noqa: PLR0913  (a parameter an option)
     no_traffic: bool,
     tag: str | None,
     namespace: str | None,
-    no_wait: bool,
-    timeout: float,
+    wait: float | None,
     connection: Connection,
 ) -> None:
     """Create the service NAME, or update it, and wait until it serves; prints its address.
@@ -113,7 +104,7 @@ def command(  # noqa: PLR0913  (a parameter an option)
         no_traffic=no_traffic,
         tag=tag or "",
     )
-    _deploy(connection, name, change, namespace, None if no_wait else timeout)
+    _deploy(connection, name, change, namespace, wait)
 
 
 def _checked(

@@ -6,7 +6,7 @@ import click
 
 from utsuwa.cli.failures import Failure
 from utsuwa.cli.names import ROLES
-from utsuwa.cli.options import Connection, connection_options, output_option
+from utsuwa.cli.options import Connection, connection_options, one_output_option, output_option
 
 if TYPE_CHECKING:
     from utsuwa.app.api import Client
@@ -43,14 +43,7 @@ def command() -> None:
     metavar="DURATION",
     help="How long it holds, such as 90m or 24h; 0 for ever.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "yaml", "json"]),
-    default="text",
-    show_default=True,
-    help="How to print it.",
-)
+@one_output_option
 @connection_options
 def create(
     *,

@@ -6,7 +6,7 @@ import click
 
 from utsuwa.cli.complete import service_names
 from utsuwa.cli.failures import Failure
-from utsuwa.cli.options import Connection, connection_options, namespace_option
+from utsuwa.cli.options import Connection, connection_options, namespace_option, waiting_options
 
 if TYPE_CHECKING:
     from utsuwa.app.api import Client
@@ -37,15 +37,7 @@ Document = dict[str, Any]
     show_default=True,
     help="How to print it.",
 )
-@click.option("--no-wait", is_flag=True, help="Return as soon as the request is accepted.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=600.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait.",
-)
+@waiting_options
 @connection_options
 def command(  # noqa: PLR0913  (a parameter an option)
     *,
@@ -56,8 +48,7 @@ def command(  # noqa: PLR0913  (a parameter an option)
     untag: tuple[str, ...],
     namespace: str | None,
     output: str,
-    no_wait: bool,
-    timeout: float,
+    wait: float | None,
     connection: Connection,
 ) -> None:
     """Show who gets the traffic of the service NAME; or change it, and wait until it is in force.
@@ -100,7 +91,7 @@ def command(  # noqa: PLR0913  (a parameter an option)
             splitting.check_known(plan, revisions, f"{where}/{name}")
         except splitting.SplitError as error:
             raise Failure(str(error), f"See what there is: utsuwa revisions -s {name}") from error
-        service = _write(client, service, plan, None if no_wait else timeout)
+        service = _write(client, service, plan, wait)
     _show(service, output)
 
 

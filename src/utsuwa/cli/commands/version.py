@@ -4,17 +4,11 @@ import click
 
 from utsuwa import __version__
 from utsuwa.cli import render
+from utsuwa.cli.options import one_output_option
 
 
 @click.command("version", short_help="Show the version.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "yaml", "json"]),
-    default="text",
-    show_default=True,
-    help="How to print it.",
-)
+@one_output_option
 def command(*, output: str) -> None:
     """Show the version of Utsuwa, and of the Python that runs it.
 

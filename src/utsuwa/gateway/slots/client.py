@@ -2,13 +2,11 @@
 
 import asyncio
 from collections.abc import Iterable
-from typing import Protocol, cast
+from typing import Protocol
 
-import msgspec
-
+from utsuwa.gateway.line import Line
 from utsuwa.gateway.slots.words import Grant, Join, Lease, Return, ToBroker, ToGateway, to_gateway
 from utsuwa.kit.clock import Clock
-from utsuwa.kit.framing import FrameDecoder, FrameError, encode_frame
 from utsuwa.kit.log import get_logger
 
 _log = get_logger(__name__)
@@ -40,37 +38,11 @@ class Tenant(Protocol):
         ...
 
 
-class _Protocol(asyncio.Protocol):
-    """One connection to the broker."""
-
-    def __init__(self, client: "SlotClient") -> None:
-        self._client = client
-        self._decoder = FrameDecoder()
-        self.transport: asyncio.WriteTransport | None = None
-        self.lost = asyncio.Event()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.WriteTransport", transport)  # uvloop's are none by class
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            for body in self._decoder.feed(data):
-                self._client.heard(to_gateway.decode(body))
-        except (FrameError, msgspec.MsgspecError) as error:
-            _log.error("the broker of slots sent what is no message: dialling anew", error=error)
-            if self.transport is not None:
-                self.transport.abort()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.transport = None
-        self.lost.set()
-
-
 class SlotClient:
     """Keeps a connection to the broker, whatever happens to it.
 
     Mutable state: `_tenants` by the name of their revision, `_former` ones that end their last
-    requests, `seen` grants on this connection, and `_protocol` (None while there is none).
+    requests, `seen` grants on this connection, and `_line` (None while there is none).
     """
 
     def __init__(self, path: str, gateway: str, clock: Clock) -> None:
@@ -80,10 +52,10 @@ class SlotClient:
         self._tenants: dict[str, Tenant] = {}
         self._former: list[Tenant] = []
         self.seen = 0
-        self._protocol: _Protocol | None = None
+        self._line: Line | None = None
 
     def __repr__(self) -> str:
-        return f"<SlotClient {self._path} {'up' if self._protocol else 'down'}>"
+        return f"<SlotClient {self._path} {'up' if self._line else 'down'}>"
 
     def adopt(self, name: str, tenant: Tenant) -> None:
         """`tenant` hears of the revision `name` from now on."""
@@ -95,8 +67,8 @@ class SlotClient:
 
     def send(self, message: ToBroker) -> None:
         """Tell the broker; while there is none it is lost (all is told anew)."""
-        if self._protocol is not None and self._protocol.transport is not None:
-            self._protocol.transport.write(encode_frame(message))
+        if self._line is not None:
+            self._line.send(message)
 
     def heard(self, message: ToGateway) -> None:
         """The broker says something."""
@@ -110,25 +82,30 @@ class SlotClient:
         elif (tenant := self._tenants.get(message.revision)) is not None:
             tenant.wanted(message.elsewhere)
 
+    def _told(self, _: Line, body: bytes) -> None:
+        self.heard(to_gateway.decode(body))
+
     async def run(self) -> None:
         """Dial, serve until the connection is lost, again."""
         loop = asyncio.get_running_loop()
         while True:
             try:
-                _, protocol = await loop.create_unix_connection(lambda: _Protocol(self), self._path)
+                _, line = await loop.create_unix_connection(
+                    lambda: Line("the broker of slots", self._told), self._path
+                )
             except OSError:
                 await self._clock.sleep(RETRY)
                 continue
-            self._begin(protocol)
-            await protocol.lost.wait()
-            self._protocol = None
+            self._begin(line)
+            await line.lost.wait()
+            self._line = None
             _log.warning("the broker of slots is gone: using the slots that we hold")
             for tenant in self._tenants.values():
                 tenant.lost_broker()
             await self._clock.sleep(RETRY)
 
-    def _begin(self, protocol: _Protocol) -> None:
-        self._protocol = protocol
+    def _begin(self, line: Line) -> None:
+        self._line = line
         self.seen = 0
         self._former = [tenant for tenant in self._former if tenant.hold()]
         self.send(Join(self._gateway, tuple(_all((*self._tenants.values(), *self._former)))))

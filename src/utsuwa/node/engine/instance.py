@@ -12,6 +12,7 @@ import aiohttp
 from aiodocker import DockerError
 
 from utsuwa.kit.backoff import Backoff
+from utsuwa.kit.caller import Caller
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import Document, dig
 from utsuwa.kit.log import get_logger
@@ -20,7 +21,12 @@ from utsuwa.node.engine import talk
 from utsuwa.node.engine.output import ensure, follow
 from utsuwa.node.engine.place import OomWatch, Place, place_of
 from utsuwa.node.engine.wire import Wire
-from utsuwa.node.runtime import UNKNOWN_EXIT, Caller, Consumption, Exit, LaunchError
+from utsuwa.node.runtime import (
+    UNKNOWN_EXIT,
+    Consumption,
+    Exit,
+    LaunchError,
+)
 
 _log = get_logger(__name__)
 

@@ -6,9 +6,10 @@ import contextlib
 from aiodocker import DockerError
 from aiodocker.execs import Exec
 
+from utsuwa.kit.caller import Caller
 from utsuwa.node.commands import NOT_EXECUTABLE, NOT_FOUND
 from utsuwa.node.engine.wire import STDERR, Line, Wire
-from utsuwa.node.runtime import Caller, LaunchError
+from utsuwa.node.runtime import LaunchError
 
 OUTPUT_LIMIT = 4096
 _MISSING = ("not found", "no such file")
