@@ -183,9 +183,7 @@ class Revision(Admission[Pod]):
     def retire(self, pod: Pod) -> None:
         """Give `pod` no new request; say so once it holds none."""
         pod.draining = True
-        if pod.prober is not None:
-            pod.prober.cancel()
-            pod.prober = None
+        self._stop_proving(pod)
         self.close(pod)
         if pod.own == 0:
             pod.close_idle()
@@ -246,40 +244,62 @@ class Revision(Admission[Pod]):
             self.pods[endpoint.uid] = pod
             self.occupy(pod, self._held(pod, self.core.elsewhere))
         pod.birth.told(endpoint)
-        newly_ready = endpoint.ready and not pod.told_ready
-        pod.told_ready = endpoint.ready
+        was_ready, pod.told_ready = pod.told_ready, endpoint.ready
         if endpoint.draining:
             if not pod.draining:
                 self.retire(pod)
         elif pod.draining:
             pass  # it was given up; a pod does not come back
-        elif newly_ready and not self.undecided:
-            self._trust(pod)  # but not again one that has refused us since
-        elif fresh or newly_ready:
+        elif not endpoint.ready:
+            self._not_ready(pod, endpoint, asked=fresh, lost=was_ready)
+        elif not was_ready:
+            pod.withdrawn = False
+            if self.undecided:
+                self.prove(pod)
+            else:
+                self._trust(pod)  # but not again one that has refused us since
+
+    def _not_ready(self, pod: Pod, endpoint: Endpoint, *, asked: bool, lost: bool) -> None:
+        """Control does not call `pod` ready: it is new (`asked`), or was ready (`lost`)."""
+        if lost:
+            _log.info("pod is not ready any more", revision=self.name, pod=pod.uid)
+            self.close(pod)
+            pod.proven = False
+            self._stop_proving(pod)
+            pod.withdrawn = endpoint.failing
+        released = pod.withdrawn and not endpoint.failing
+        pod.withdrawn = pod.withdrawn and endpoint.failing
+        if (asked or lost or released) and not pod.withdrawn:
+            self._prove_alone(pod)
+
+    def _prove_alone(self, pod: Pod) -> None:
+        """Find out ourselves whether `pod` answers, if we can tell."""
+        if self.probe.kind != "none" or pod.told_ready:
             self.prove(pod)
+
+    def _stop_proving(self, pod: Pod) -> None:
+        if pod.prober is not None:
+            pod.prober.cancel()
+            pod.prober = None
 
     def decide(self, http2: bool) -> None:
         """A pod has shown what they all speak: use them as such from now on."""
         self.http2, self.undecided = http2, False
         for uid, pod in list(self.pods.items()):
-            if pod.prober is not None:
-                pod.prober.cancel()
-                pod.prober = None
-            if uid == _SUCCESSOR or pod.draining:
+            self._stop_proving(pod)
+            if uid == _SUCCESSOR or pod.draining or pod.withdrawn:
                 continue
             if not http2:
-                self.prove(pod)
+                self._prove_alone(pod)
                 continue
             fresh = self.pods[uid] = Http2Pod(self.core, self, uid, pod.host, pod.port)
             fresh.told_ready = pod.told_ready
             fresh.birth = pod.birth
             self.occupy(fresh, pod.elsewhere)
-            self.prove(fresh)
+            self._prove_alone(fresh)
 
     def _trust(self, pod: Pod) -> None:
-        if pod.prober is not None:
-            pod.prober.cancel()
-            pod.prober = None
+        self._stop_proving(pod)
         pod.proven = True
         self.open(pod)
 

@@ -45,7 +45,7 @@ class Pod(Backend):
     __slots__ = (
         "birth", "connections", "core", "dialling", "draining", "host", "idle", "port", "prober", "proven", "revision",
         "told_left", "told_ready",
-        "uid", "wanting",
+        "uid", "wanting", "withdrawn",
     )  # fmt: skip
 
     def __init__(self, core: Core, revision: "Revision", uid: str, host: str, port: int) -> None:
@@ -64,6 +64,8 @@ class Pod(Backend):
         """We or control have seen it answer."""
         self.told_ready = False
         """Control knows that it answers."""
+        self.withdrawn = False
+        """Control has said that it is not ready any more: only control can bring it back."""
         self.told_left: Draining | None = None
         """What control was told of the requests that are left, while it drains."""
         self.prober: asyncio.Task[None] | None = None

@@ -2,6 +2,10 @@
 
 from utsuwa.kit.documents import Document, dig
 
+PROBE_FAILED = "ReadinessProbeFailed"
+"""Reason of the condition Ready of a Pod one of whose containers runs, and says that it is not
+ready."""
+
 
 def reachable_port(pod: Document, declared: Document) -> int:
     """The real port of `declared`, an entry of `ports`: the one that the node gave it on the

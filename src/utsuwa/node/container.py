@@ -216,9 +216,9 @@ class Container:
             self._changed()
         async with asyncio.TaskGroup() as group:
             readiness = self._probe("readinessProbe")
-            known = adopted and self.state.ready
-            if readiness is not None and not (known and readiness.aggressive):
-                group.create_task(prober.readiness(readiness, self._readiness))
+            if readiness is not None:
+                known = adopted and self.state.ready
+                group.create_task(prober.readiness(readiness, self._readiness, ready=known))
             liveness = self._probe("livenessProbe")
             if liveness is not None:
                 await self._condemn(instance, await prober.until_failure(liveness))

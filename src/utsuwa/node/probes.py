@@ -2,7 +2,8 @@
 
 Intervals and thresholds as Kubernetes has them; a readiness probe with `periodSeconds: 0` is
 Knative's aggressive one (`spec/dataplane.md` §7.2): asked every 25 to 50 ms until it succeeds,
-and not again, for from then on the gateway and the exit of the process tell more.
+and then like any other. The one that only connects to the port of requests is not asked again:
+each request tells as much.
 """
 
 from collections.abc import Callable
@@ -18,6 +19,11 @@ AGGRESSIVE_FIRST = 0.025
 AGGRESSIVE_MOST = 0.05
 AGGRESSIVE_TIMEOUT = 0.1
 """Seconds; one attempt of an aggressive probe."""
+PERIOD = 10.0
+"""Seconds between two questions where nobody says otherwise."""
+AGAIN = 1.0
+"""Seconds between two questions to a container that lost its readiness, where `periodSeconds` is
+0: requests may wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +39,12 @@ class Probe:
     service: str = ""
     """Of a `grpc` probe: which of the server's services is meant, "" for all of it."""
     initial_delay: float = 0.0
-    period: float = 10.0
+    period: float = PERIOD
     timeout: float = 1.0
     successes: int = 1
     failures: int = 3
+    once: bool = False
+    """Not asked again after it has succeeded."""
 
     @property
     def aggressive(self) -> bool:
@@ -59,7 +67,7 @@ def parse_probe(container: Document, member: str, port: int) -> Probe | None:
     document = container.get(member)
     if not document:
         return None
-    period = float(dig(document, "periodSeconds", default=10))
+    period = float(dig(document, "periodSeconds", default=PERIOD))
     timeout = max(1.0, float(dig(document, "timeoutSeconds", default=1)))
     probe = _question(container, document, port)
     if period == 0 and probe.kind != "exec":
@@ -71,6 +79,7 @@ def parse_probe(container: Document, member: str, port: int) -> Probe | None:
         timeout=timeout,
         successes=int(dig(document, "successThreshold", default=0)) or 1,
         failures=int(dig(document, "failureThreshold", default=0)) or 3,
+        once=period == 0 and probe.kind == "tcp" and probe.port == port,
     )
 
 
@@ -150,29 +159,53 @@ class Prober:
                 return ""
             await self._clock.sleep(probe.period or AGGRESSIVE_MOST)
 
-    async def readiness(self, probe: Probe, report: Report) -> None:
+    async def readiness(self, probe: Probe, report: Report, *, ready: bool = False) -> None:
         """Tell `report` whenever readiness changes, and now and then why it does not; returns
-        only from an aggressive probe that succeeded."""
-        await self._clock.sleep(probe.initial_delay)
+        only from a probe that is asked `once` and succeeded. `ready`: it has succeeded before."""
+        if not ready:
+            await self._clock.sleep(probe.initial_delay)
         began = told = self._clock.monotonic()
-        ready, good, bad, pause = False, 0, 0, AGGRESSIVE_FIRST
-        while True:
-            text = await self._checks.check(probe, self._instance)
+        good, bad, rhythm = 0, 0, _Rhythm(probe, was_ready=ready)
+        while not (ready and probe.once):
+            text = await self._checks.check(rhythm.probe, self._instance)
             now = self._clock.monotonic()
             good, bad = (0, bad + 1) if text else (good + 1, 0)
             if not ready and good >= probe.successes:
-                ready = True
+                ready = rhythm.was_ready = True
                 report(Outcome(True))
-                if probe.aggressive:
-                    return
             elif ready and bad >= probe.failures:
                 ready, began, told = False, now, now
                 report(Outcome(False, _failing(probe, text, bad, 0.0)))
             elif not ready and text and now - told >= max(1.0, 0.5 * (now - began)):
                 told = now
                 report(Outcome(False, _failing(probe, text, bad, now - began)))
-            await self._clock.sleep(pause if probe.aggressive else probe.period)
-            pause = min(AGGRESSIVE_MOST, pause * 1.1)
+            await self._clock.sleep(rhythm.pause(ready=ready))
+
+
+class _Rhythm:
+    """How often a readiness probe is asked. Mutable state: `was_ready`, and `_pause`, the next
+    one of an aggressive probe."""
+
+    def __init__(self, probe: Probe, *, was_ready: bool) -> None:
+        self._probe = probe
+        self.was_ready = was_ready
+        self._pause = AGGRESSIVE_FIRST
+
+    @property
+    def probe(self) -> Probe:
+        """The question: with more patience once it is asked like any other."""
+        if self.was_ready and self._probe.aggressive:
+            return replace(self._probe, timeout=max(1.0, self._probe.timeout))
+        return self._probe
+
+    def pause(self, *, ready: bool) -> float:
+        """Seconds until it is asked again."""
+        if not self._probe.aggressive:
+            return self._probe.period
+        if self.was_ready:
+            return PERIOD if ready else AGAIN
+        pause, self._pause = self._pause, min(AGGRESSIVE_MOST, self._pause * 1.1)
+        return pause
 
 
 def _failing(probe: Probe, text: str, attempts: int, seconds: float) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from utsuwa.kit.clock import parse_rfc3339, rfc3339
 from utsuwa.kit.documents import Document, dig
 from utsuwa.model.draining import Remaining, described
+from utsuwa.model.endpoints import PROBE_FAILED
 from utsuwa.node.pods import quality_class
 from utsuwa.node.runtime import LOOPBACK
 
@@ -238,7 +239,7 @@ def _conditions(pod: Document, states: list[ContainerState]) -> list[Document]:
     if phase_of(pod, states) == "Succeeded":
         because = {"reason": "PodCompleted"}
     else:
-        reason = "ReadinessProbeFailed" if unready[0].probe else "ContainersNotReady"
+        reason = PROBE_FAILED if any(state.probe for state in unready) else "ContainersNotReady"
         because = {"reason": reason, "message": _why(unready)}
     bad = [{"type": type_, "status": "False", **because} for type_ in POD_CONDITIONS[2:]]
     return [*good, *bad]

@@ -39,13 +39,16 @@ class Endpoint(msgspec.Struct, frozen=True, omit_defaults=True):
     port: int
     ready: bool = False
     """Control has seen it ready. Until then the gateway probes it itself, and uses it at once
-    when it answers."""
+    when it answers. One that was ready and is so no more gets no new request."""
     draining: bool = False
     """Give it no new request; say :class:`Drained` when its last one has ended."""
     decided: float = 0.0
     """Unix seconds at which it was decided that there shall be so many pods; 0 is unknown."""
     started: float = 0.0
     """Unix seconds at which its process was started; 0 is unknown."""
+    failing: bool = False
+    """It runs, and its readiness probe fails. One that was ready before comes back when control
+    says so, and not because it accepts connections."""
 
 
 class RevisionTable(msgspec.Struct, frozen=True, omit_defaults=True):

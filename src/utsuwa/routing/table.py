@@ -4,14 +4,14 @@ What a gateway gets is versioned: a :class:`Table` collects changes, and :meth:`
 what changed since the last flush into one Delta.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
 
 from utsuwa.kit.clock import parse_rfc3339
 from utsuwa.kit.documents import Document, dig
-from utsuwa.model.endpoints import reachable_port
+from utsuwa.model.endpoints import PROBE_FAILED, reachable_port
 from utsuwa.model.labels import COLD_START_RECEIPT, STARTED
 from utsuwa.routing.messages import (
     Certificate,
@@ -138,7 +138,7 @@ def revision_entry(
         protocol=_protocol(spec, autodetect=autodetect),
         receipts=dig(metadata, "annotations", COLD_START_RECEIPT, default="") == "true",
         session_affinity=dig(metadata, "annotations", _AFFINITY, default="") == "true",
-        probe=probe_of(_serving_container(spec)),
+        probe=probe_of(spec),
         endpoints=endpoints,
         unavailable="" if any(e.ready for e in endpoints) else _unavailable(revision, pods),
     )
@@ -159,6 +159,7 @@ def endpoint_of(pod: Document, decided: Mapping[str, float] = NOTHING_DECIDED) -
         draining="deletionTimestamp" in metadata,
         decided=decided.get(metadata["uid"], 0.0),
         started=_started(metadata),
+        failing=_is_failing(pod),
     )
 
 
@@ -171,14 +172,28 @@ def _started(metadata: Document) -> float:
 
 
 def _is_ready(pod: Document) -> bool:
-    return any(
-        condition["type"] == "Ready" and condition["status"] == "True"
-        for condition in dig(pod, "status", "conditions", default=())
-    )
+    return _ready_condition(pod).get("status") == "True"
 
 
-def probe_of(container: Document) -> Probe:
-    """How the gateway itself may see that the container answers."""
+def _is_failing(pod: Document) -> bool:
+    """Whether all its containers run, and one says that it is not ready."""
+    statuses = dig(pod, "status", "containerStatuses", default=())
+    if _ready_condition(pod).get("reason") != PROBE_FAILED:
+        return False
+    return all(dig(status, "state", "running") for status in statuses)
+
+
+def _ready_condition(pod: Document) -> Document:
+    conditions = dig(pod, "status", "conditions", default=())
+    return next((one for one in conditions if one["type"] == "Ready"), {})
+
+
+def probe_of(spec: Document) -> Probe:
+    """How the gateway itself may see that a pod of `spec` answers. Where it would see less than
+    the node does, it waits for the node (`spec/dataplane.md` §3.2)."""
+    container = _serving_container(spec)
+    if any(_asks_more(other, container) for other in _living(spec)):
+        return Probe(kind="none")
     probe = container.get("readinessProbe") or {"tcpSocket": {"port": 0}}
     if probe.get("initialDelaySeconds"):
         return Probe(kind="none")
@@ -193,6 +208,23 @@ def probe_of(container: Document) -> Probe:
         headers = tuple((h["name"], h["value"]) for h in get.get("httpHeaders", ()))
         return Probe(kind="http", path=get.get("path") or "/", headers=headers)
     return Probe(kind="none")
+
+
+def _living(spec: Document) -> Iterator[Document]:
+    """The containers that run for as long as the pod does."""
+    yield from spec.get("containers") or ()
+    for container in spec.get("initContainers") or ():
+        if container.get("restartPolicy") == "Always":
+            yield container
+
+
+def _asks_more(container: Document, serving: Document) -> bool:
+    """Whether a pod is not ready before `container` has answered something else than a request
+    to the container that serves."""
+    return bool(
+        container.get("startupProbe")
+        or (container is not serving and container.get("readinessProbe"))
+    )
 
 
 def _serving_container(spec: Document) -> Document:

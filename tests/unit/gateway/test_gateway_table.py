@@ -12,6 +12,7 @@ from utsuwa.routing.messages import (
     Endpoint,
     EndpointUp,
     HostTable,
+    Probe,
     RevisionTable,
     Snapshot,
     Split,
@@ -338,3 +339,60 @@ async def test_a_successor_that_refuses_is_asked_again_and_nobody_is_lost() -> N
     await asyncio.sleep(0.2)
     hop.pods[0].feed(OK)
     assert client.take() == OK
+
+
+# --- pods that are not ready any more -------------------------------------------------------------
+
+FAILING = Endpoint("pod-1", "127.0.0.1", 9001, failing=True)
+
+
+async def test_a_pod_that_is_not_ready_any_more_gets_no_new_request() -> None:
+    """What it has begun goes on; what comes waits until control calls it ready again, however
+    well it accepts connections."""
+    hop = Hop()
+    hop.table.apply(one_service(READY))
+    begun = await sent(hop)
+    hop.table.apply(one_service(FAILING, version=2))
+    held = await sent(hop)
+    await asyncio.sleep(5.0)
+    hop.pods[0].feed(OK)
+    assert begun.take() == OK
+    assert not held.take()
+    hop.table.apply(one_service(READY, version=3))
+    await settle()
+    hop.pods[-1].feed(OK)
+    assert held.take() == OK
+
+
+async def test_requests_go_to_the_pods_that_are_still_ready() -> None:
+    hop = Hop()
+    other = Endpoint("pod-2", "127.0.0.1", 9002, ready=True)
+    hop.table.apply(one_service(READY, other))
+    hop.table.apply(one_service(FAILING, other, version=2))
+    for _ in range(3):
+        await sent(hop)
+    assert hop.core.revisions[REVISION].pods["pod-2"].in_flight == 3
+
+
+async def test_a_pod_that_starts_anew_is_used_as_soon_as_it_answers() -> None:
+    """Its container has ended: nobody has to wait for control."""
+    hop = Hop()
+    hop.table.apply(one_service(READY))
+    hop.network.refusing = {9001}
+    hop.table.apply(one_service(FAILING, version=2))
+    hop.table.apply(one_service(UNPROVEN, version=3))
+    assert not hop.core.revisions[REVISION].pods["pod-1"].usable
+    await asyncio.sleep(0.1)
+    hop.network.refusing.clear()
+    await asyncio.sleep(0.1)
+    assert hop.core.revisions[REVISION].pods["pod-1"].usable
+
+
+async def test_a_pod_that_we_cannot_probe_waits_for_control() -> None:
+    """That it accepts connections says nothing about its exec probe."""
+    hop = Hop()
+    hop.table.apply(one_service(UNPROVEN, probe=Probe(kind="none")))
+    await asyncio.sleep(1.0)
+    assert not hop.core.revisions[REVISION].pods["pod-1"].usable
+    hop.table.apply(one_service(READY, version=2, probe=Probe(kind="none")))
+    assert hop.core.revisions[REVISION].pods["pod-1"].usable

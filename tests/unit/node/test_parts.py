@@ -159,7 +159,7 @@ async def test_an_aggressive_probe_asks_every_25_to_50_ms(tmp_path: Path) -> Non
     checks = Script(*["refused"] * 40, "")
     outcomes: list[Outcome] = []
     prober = Prober(checks, LoopClock(), an_instance(tmp_path))
-    await prober.readiness(Probe("tcp", 1, period=0), outcomes.append)
+    await prober.readiness(Probe("tcp", 1, period=0, once=True), outcomes.append)
     gaps = [b - a for a, b in zip(checks.times, checks.times[1:], strict=False)]
     assert min(gaps) == pytest.approx(0.025)
     assert max(gaps) <= 0.0501
@@ -177,6 +177,23 @@ async def test_readiness_is_lost_after_the_failure_threshold(tmp_path: Path) -> 
             await prober.readiness(Probe("http", 1), outcomes.append)
     assert [outcome.ready for outcome in outcomes] == [True, False, True]
     assert "status 500 (3 attempts in a row)" in outcomes[1].message
+
+
+@pytest.mark.looptime
+async def test_an_aggressive_probe_that_has_succeeded_is_asked_like_any_other(
+    tmp_path: Path,
+) -> None:
+    """Every 10 s; and every second once it has failed three times."""
+    checks = Script("", "", "status 503", "status 503", "status 503", "status 503", "")
+    outcomes: list[Outcome] = []
+    prober = Prober(checks, LoopClock(), an_instance(tmp_path))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(45):
+            await prober.readiness(Probe("http", 1, period=0), outcomes.append)
+    gaps = [b - a for a, b in zip(checks.times, checks.times[1:], strict=False)]
+    assert gaps[:6] == pytest.approx([10.0, 10.0, 10.0, 10.0, 1.0, 1.0])
+    found = [outcome.ready for outcome in outcomes]
+    assert (found[:2], found[-1]) == ([True, False], True)
 
 
 async def test_a_refused_connection_is_called_so(tmp_path: Path) -> None:

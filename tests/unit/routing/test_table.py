@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 from utsuwa.routing.messages import HostTable, Probe, RevisionTable, Split, TaggedSplits
@@ -118,14 +119,36 @@ def test_an_image_that_cannot_be_had_is_the_reason_that_waiting_requests_hear() 
 
 def test_the_gateway_probes_what_it_can_and_leaves_the_rest_to_the_node() -> None:
     port = {"ports": [{"containerPort": 8080}]}
-    assert probe_of(port) == Probe()
+
+    def probed(*others: Document, inits: Sequence[Document] = (), **members: Any) -> Probe:
+        return probe_of({"containers": [{**port, **members}, *others], "initContainers": inits})
+
+    assert probed() == probed({"name": "sidecar"}, inits=[{"startupProbe": {}}]) == Probe()
     http = {"httpGet": {"path": "/up", "port": 8080}}
-    assert probe_of({**port, "readinessProbe": http}) == Probe(kind="http", path="/up")
-    other_port = {"httpGet": {"path": "/up", "port": 9999}}
-    assert probe_of({**port, "readinessProbe": other_port}).kind == "none"
-    assert probe_of({**port, "readinessProbe": {"exec": {"command": ["x"]}}}).kind == "none"
+    assert probed(readinessProbe=http) == Probe(kind="http", path="/up")
+    assert probed(readinessProbe={"httpGet": {"path": "/up", "port": 9999}}).kind == "none"
+    assert probed(readinessProbe={"exec": {"command": ["x"]}}).kind == "none"
     slow = {"tcpSocket": {"port": 0}, "initialDelaySeconds": 5}
-    assert probe_of({**port, "readinessProbe": slow}).kind == "none"
+    assert probed(readinessProbe=slow).kind == "none"
+    assert probed(startupProbe=http).kind == "none"
+    assert probed({"readinessProbe": http}).kind == "none"
+    lasting = {"restartPolicy": "Always", "readinessProbe": http}
+    assert probed(inits=[lasting]).kind == "none"
+
+
+def test_a_pod_that_runs_and_is_not_ready_is_told_apart_from_one_that_does_not_run() -> None:
+    asked = pod(ready=False)
+    asked["status"]["conditions"] = [
+        {"type": "Ready", "status": "False", "reason": "ReadinessProbeFailed"}
+    ]
+    asked["status"]["containerStatuses"] = [{"state": {"running": {"startedAt": "x"}}}]
+    found = endpoint_of(asked)
+    assert found is not None
+    assert found.failing
+    asked["status"]["containerStatuses"] = [{"state": {"waiting": {}}}]
+    found = endpoint_of(asked)
+    assert found is not None
+    assert not found.failing
 
 
 def test_a_flush_carries_what_changed_once_and_counts_up() -> None:
