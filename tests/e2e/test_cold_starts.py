@@ -2,7 +2,10 @@
 
 import http.client
 import json
+import os
 import re
+import signal
+import sqlite3
 
 import pytest
 from tests.e2e.conftest import Up, until
@@ -70,3 +73,30 @@ def test_every_cold_start_has_a_receipt(at_zero: Up) -> None:
     assert start["phases"] == {name: found[name] for name in PHASES}
     assert "cold start: GET /cart waited" in at_zero.run("explain", "hello").stdout
     print(timing, line, sep="\n")
+
+
+def test_the_time_line_survives_a_restart_of_control(at_zero: Up) -> None:
+    """Killed, not asked: what was decided before, and the receipt, are told as before."""
+    assert timing_of(at_zero, **{"Utsuwa-Cold-Start-Receipt": "1"})
+
+    def noted() -> bool:
+        with sqlite3.connect(at_zero.data_dir / "history.db") as file:
+            kinds = dict(file.execute("SELECT kind, count(*) FROM notes GROUP BY kind"))
+        return kinds.get("cold-start") == 1 and kinds.get("decision", 0) > 1
+
+    def events() -> list[dict[str, object]]:
+        told = json.loads(at_zero.run("explain", "hello", "-o", "json").stdout)
+        found: list[dict[str, object]] = told["revisions"][0]["events"]
+        return found
+
+    until(noted, 20, "the journal")
+    until(lambda: [event["what"] for event in events()].count("cold-start"), 10)
+    before = [event for event in events() if event["what"] in {"scaled-up", "cold-start"}]
+    assert [event["what"] for event in before].count("cold-start") == 1
+    assert any("woken by GET /cart" in json.dumps(event) for event in before)
+    control = at_zero.pid_of("control")
+    os.kill(control, signal.SIGKILL)
+    until(lambda: at_zero.pid_of("control") != control, 20, "another control")
+    until(lambda: at_zero.run("explain", "hello", check=False).returncode == 0, 20, "its API")
+    after = events()
+    assert all(event in after for event in before), after

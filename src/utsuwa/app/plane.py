@@ -10,7 +10,7 @@ from utsuwa.app import gke
 from utsuwa.app.admission import admission
 from utsuwa.app.bootstrap import Addresses, bootstrap
 from utsuwa.app.containers import Containers
-from utsuwa.app.history import Fleet, HistoryFile, Recorder, Sinks, Told
+from utsuwa.app.history import Fleet, HistoryFile, Journal, Recorder, Sinks, Told
 from utsuwa.app.identity import Identity, PodTokens, rights, watch
 from utsuwa.app.metrics import Collector, Internals, MetricsServer, Traffic
 from utsuwa.app.mirrors import Mirrors, is_mirror
@@ -96,6 +96,13 @@ class ControlPlane:
         self._fleet = Fleet(self._context.informers, self._measured, clock)
         self._recorder = Recorder(
             self._history_file, self._fleet, clock, panicking=self._panic_since
+        )
+        self._journal = Journal(
+            self._history_file,
+            self._scaler.memory,
+            self._horizontal,
+            self._context.informers.of(REVISION),
+            clock,
         )
         self._dataplane = DataPlane(
             self._context,
@@ -199,6 +206,8 @@ class ControlPlane:
         # process) comes before those that only tell of it.
         report = await self._node.start(self._tasks)
         await self._gke.serve(gke_sockets, self._identity.context)
+        self._history_file.start()
+        await self._journal.restore()
         controllers = self._running = self._controllers()
         _check_unique(controllers)
         await self._dataplane.start(self._tasks)
@@ -209,7 +218,7 @@ class ControlPlane:
             controller.start(self._tasks)
         self._tasks.spawn(self._mirrors.run(), name="mirrors")
         await self._metrics.serve(metrics_sockets)
-        self._history_file.start()
+        self._tasks.spawn(self._journal.run(), name="journal")
         self._tasks.spawn(self._recorder.run(), name="history")
         self._tasks.spawn(self._fleet.measure_forever(), name="history of use")
         return _notes(report)
@@ -228,6 +237,7 @@ class ControlPlane:
             await self._node.stop()
         await self._tasks.close()
         self._recorder.seal()
+        self._journal.flush(all_of_it=True)
         await self._history_file.close()
         await self._dataplane.link.close()
         await self._runtime.close()

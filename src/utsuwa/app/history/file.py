@@ -1,10 +1,12 @@
 """The file of the history: SQLite, one thread, nobody ever waits for it but who reads.
 
+Series in blocks, marks, and notes: what was decided, and what cold starts cost.
+
 Written in batches and never on the loop. What it holds can be lost without harm, so it may: a file
 that is damaged is set aside as `history.db.broken`, one that was deleted is made anew, and where
 nothing can be written the log says so once and the latest minutes are told from memory.
 
-Bounded: seconds are kept for an hour, minutes for a week, and of the whole the oldest goes when the
+Bounded: seconds are kept for an hour, minutes for a week, notes for a day and only so many, and of the whole the oldest goes when the
 file has come to its limit.
 """
 
@@ -15,7 +17,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from utsuwa.kit.log import get_logger
 from utsuwa.series import MINUTE, SECOND, Block, Mark, pack, unpack
@@ -27,6 +29,10 @@ KEPT = {SECOND: 3600, MINUTE: 7 * 24 * 3600}
 """Seconds of the past that are kept of each step."""
 LIMIT = 48 * 1024 * 1024
 """Bytes of the file, its log of writes not counted, beyond which the oldest goes."""
+MOST_NOTES = 20_000
+"""Notes of all revisions together, about 0.3 KiB each."""
+NOTES_KEPT = 24 * 3600
+"""Seconds for which a note is kept, whatever it says."""
 _SHARE = 10
 """The part of the oldest blocks, one in so many, that goes then."""
 
@@ -41,6 +47,11 @@ CREATE TABLE IF NOT EXISTS blocks (
     PRIMARY KEY (series, step, start, life)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS by_age ON blocks (step, until);
+CREATE TABLE IF NOT EXISTS notes (
+    id INTEGER PRIMARY KEY, series INTEGER NOT NULL, kind TEXT NOT NULL, time REAL NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS by_kind ON notes (kind, time);
 CREATE TABLE IF NOT EXISTS marks (
     series INTEGER NOT NULL, time REAL NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL,
     PRIMARY KEY (series, time, kind)
@@ -56,12 +67,21 @@ class Name(NamedTuple):
     service: str
 
 
+class Note(NamedTuple):
+    """Something that is remembered word for word: a decision, a cold start."""
+
+    kind: str
+    time: float
+    body: bytes
+
+
 class Batch(NamedTuple):
     """What is written together, at the time `now`."""
 
     now: float
-    blocks: Sequence[tuple[Name, Block]]
-    marks: Sequence[tuple[Name, Mark]]
+    blocks: Sequence[tuple[Name, Block]] = ()
+    marks: Sequence[tuple[Name, Mark]] = ()
+    notes: Sequence[tuple[Name, Note]] = ()
 
 
 class Asked(NamedTuple):
@@ -83,6 +103,7 @@ class Kept(NamedTuple):
 
 
 _Job = Callable[[], None]
+R = TypeVar("R")
 
 
 class HistoryFile:
@@ -124,13 +145,20 @@ class HistoryFile:
     async def read(self, asked: Asked) -> Kept:
         """What the file has, after all that was handed over before. Nothing where it cannot be
         read."""
+        return await self._ask(lambda: self._read(asked), Kept({}, []))
+
+    async def notes(self, since: float) -> list[tuple[Name, Note]]:
+        """All notes from `since` on, in the order in which they were written."""
+        return await self._ask(lambda: self._read_notes(since), [])
+
+    async def _ask(self, work: Callable[[], R], otherwise: R) -> R:
         if self._thread is None:
-            return Kept({}, [])
+            return otherwise
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Kept] = loop.create_future()
+        answer: asyncio.Future[R] = loop.create_future()
 
         def job() -> None:
-            found = self._guarded(lambda: self._read(asked), Kept({}, []))
+            found = self._guarded(work, otherwise)
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(_resolve, answer, found)
 
@@ -242,6 +270,10 @@ class HistoryFile:
                 "INSERT OR REPLACE INTO marks VALUES (?,?,?,?)",
                 [(self._id(name), mark.time, mark.kind, mark.text) for name, mark in batch.marks],
             )
+            connection.executemany(
+                "INSERT INTO notes (series, kind, time, body) VALUES (?,?,?,?)",
+                [(self._id(name), *note) for name, note in batch.notes],
+            )
             self._prune(batch.now)
             connection.execute("COMMIT")
         except BaseException:
@@ -271,6 +303,10 @@ class HistoryFile:
                 "DELETE FROM blocks WHERE step = ? AND until < ?", (step, int(now) - seconds)
             )
         connection.execute("DELETE FROM marks WHERE time < ?", (now - KEPT[MINUTE],))
+        connection.execute(
+            "DELETE FROM notes WHERE time < ? OR id <= (SELECT max(id) FROM notes) - ?",
+            (now - NOTES_KEPT, MOST_NOTES),
+        )
         if self._used() > self._limit:
             (count,) = connection.execute("SELECT count(*) FROM blocks").fetchone()
             connection.execute(
@@ -287,6 +323,16 @@ class HistoryFile:
         (size,) = connection.execute("PRAGMA page_size").fetchone()
         used: int = (pages - free) * size
         return used
+
+    def _read_notes(self, since: float) -> list[tuple[Name, Note]]:
+        return [
+            (Name(namespace, revision, service), Note(kind, time, body))
+            for namespace, revision, service, kind, time, body in self._db().execute(
+                "SELECT namespace, revision, service, kind, time, body FROM notes "
+                "JOIN series ON series = series.id WHERE time >= ? ORDER BY notes.id",
+                (since,),
+            )
+        ]
 
     def _read(self, asked: Asked) -> Kept:
         connection = self._db()
@@ -312,6 +358,6 @@ class HistoryFile:
         return Kept(blocks, marks)
 
 
-def _resolve(answer: "asyncio.Future[Kept]", found: Kept) -> None:
+def _resolve(answer: "asyncio.Future[R]", found: R) -> None:
     if not answer.done():
         answer.set_result(found)

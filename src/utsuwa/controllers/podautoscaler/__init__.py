@@ -8,6 +8,7 @@ from utsuwa.cluster.port import Key
 from utsuwa.controllers.framework import Context, Controller, owner_key
 from utsuwa.controllers.podautoscaler.history import Entry
 from utsuwa.controllers.podautoscaler.hpa import HorizontalHistory, UsageSource, build_hpa
+from utsuwa.controllers.podautoscaler.memory import Memory
 from utsuwa.controllers.podautoscaler.reconciler import PodAutoscalerReconciler
 from utsuwa.controllers.podautoscaler.scaler import Scaler
 from utsuwa.controllers.podautoscaler.told import Decisions
@@ -21,6 +22,7 @@ __all__ = [
     "Decisions",
     "Entry",
     "HorizontalHistory",
+    "Memory",
     "PodUse",
     "Scaler",
     "UsageSource",

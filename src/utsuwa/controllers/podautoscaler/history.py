@@ -1,6 +1,8 @@
 """The last hour of decisions on one revision, for whoever asks why."""
 
+import itertools
 from collections import deque
+from collections.abc import Sequence
 
 import msgspec
 
@@ -100,6 +102,18 @@ class History:
     def entries(self) -> list[Entry]:
         """What is kept, oldest first."""
         return list(self._entries)
+
+    def since(self, time: float) -> list[Entry]:
+        """Those that are newer than `time`, oldest first."""
+        found = list(itertools.takewhile(lambda one: one.time > time, reversed(self._entries)))
+        found.reverse()
+        return found
+
+    def restore(self, entries: Sequence[Entry]) -> None:
+        """What was kept before, oldest first; nothing is current because of it."""
+        self._entries.extendleft(reversed(entries))
+        if self._entries and not self._outcome:
+            self._outcome = _outcome(self._entries[-1])
 
 
 def _outcome(entry: Entry) -> tuple[object, ...]:

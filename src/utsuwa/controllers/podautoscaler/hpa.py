@@ -6,6 +6,7 @@ goes to zero. Where the requested processor share is not given, the limit counts
 """
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Protocol
 
 from utsuwa.autoscale.burst import Mode
@@ -47,6 +48,7 @@ from utsuwa.model.usage import PodUse
 ALL_ACTIVATORS = 0
 KEPT = 240
 """Decisions remembered of each revision: an hour of them."""
+MOST_UNTAKEN = 10_000
 EARLY = 0.1
 """Seconds by which a timer may be early without being sent away again."""
 
@@ -68,10 +70,12 @@ class NothingMeasured:
 
 
 class HorizontalHistory:
-    """The last hour of decisions on each revision of class HPA. Mutable state: `_decisions`."""
+    """The last hour of decisions on each revision of class HPA. Mutable state: `_decisions`, and
+    those that nobody has taken yet to keep them elsewhere, `_untaken`."""
 
     def __init__(self) -> None:
         self._decisions: dict[Key, deque[HorizontalDecision]] = {}
+        self._untaken: deque[tuple[Key, HorizontalDecision]] = deque(maxlen=MOST_UNTAKEN)
 
     def __repr__(self) -> str:
         return f"<HorizontalHistory of {len(self._decisions)} revisions>"
@@ -79,6 +83,17 @@ class HorizontalHistory:
     def add(self, revision: Key, decision: HorizontalDecision) -> None:
         """Remember `decision`."""
         self._decisions.setdefault(revision, deque(maxlen=KEPT)).append(decision)
+        self._untaken.append((revision, decision))
+
+    def restore(self, revision: Key, decisions: Sequence[HorizontalDecision]) -> None:
+        """What was decided before control was started, oldest first."""
+        self._decisions.setdefault(revision, deque(maxlen=KEPT)).extendleft(reversed(decisions))
+
+    def take(self) -> list[tuple[Key, HorizontalDecision]]:
+        """What is new since the last call."""
+        taken = list(self._untaken)
+        self._untaken.clear()
+        return taken
 
     def of(self, revision: Key) -> list[HorizontalDecision]:
         """The decisions on `revision`, oldest first."""

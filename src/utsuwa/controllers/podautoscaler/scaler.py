@@ -11,7 +11,6 @@ nothing. Three things do not wait for a tick:
 
 import asyncio
 import math
-from collections import deque
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -26,7 +25,8 @@ from utsuwa.cluster.errors import ApiError
 from utsuwa.cluster.port import Key
 from utsuwa.controllers.framework import Context
 from utsuwa.controllers.podautoscaler.budget import PodBudget
-from utsuwa.controllers.podautoscaler.history import Budget, Entry, History
+from utsuwa.controllers.podautoscaler.history import Budget, Entry
+from utsuwa.controllers.podautoscaler.memory import Memory
 from utsuwa.controllers.podautoscaler.pods import PodCounter, PodCounts
 from utsuwa.kit.documents import dig
 from utsuwa.kit.log import get_logger
@@ -43,8 +43,6 @@ SETTLING = 5.0
 """Seconds after our own start in which silence of the gateways does not mean idleness."""
 BATCH = 50
 """Decisions between two breaths of the event loop: about a millisecond."""
-KEPT_COLD_STARTS = 100
-"""Of each revision, the newest."""
 EARLY_WAKES = 10_000
 """Wake-ups remembered for revisions that are not known yet."""
 
@@ -59,13 +57,11 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class _Revision:
-    """One revision's state: its target, its autoscaler, its history."""
+    """One revision's state: its target, its autoscaler."""
 
     __slots__ = (
         "autoscaler",
-        "cold_starts",
         "directions",
-        "history",
         "key",
         "onset",
         "raised",
@@ -76,11 +72,9 @@ class _Revision:
         self.key = key
         self.target = target
         self.autoscaler = autoscaler
-        self.history = History()
         self.onset: Onset | None = None
         self.raised = 0.0
         self.directions = {"up": 0, "down": 0, "same": 0}
-        self.cold_starts: deque[ColdStart] = deque(maxlen=KEPT_COLD_STARTS)
 
 
 class Scaler:
@@ -103,6 +97,8 @@ class Scaler:
         self._tasks: TaskSet | None = None
         self._settled = math.ceil(context.clock.now() + SETTLING)
         self._pods = PodCounter(context.informers.of(POD), self._pods_changed)
+        self.memory = Memory()
+        """What was decided, and why."""
         self.budget = PodBudget(context.informers, self, self._tell)
         """What rollouts may have of pods."""
 
@@ -186,9 +182,8 @@ class Scaler:
     def cold_starts(self, message: ColdStarts) -> None:
         """What requests that found no pod have waited for."""
         for start in message.starts:
-            revision = self._revisions.get(_key(start.revision))
-            if revision is not None:
-                revision.cold_starts.append(start)
+            if (key := _key(start.revision)) in self._revisions:
+                self.memory.started(key, start)
 
     def raised(self, revision: str) -> float:
         """When it was last decided that `revision` (namespace/name) shall have more pods."""
@@ -223,6 +218,7 @@ class Scaler:
         self._revisions.pop(key, None)
         self._active.discard(key)
         self._early.pop(key, None)
+        self.memory.forget(key)
         self.budget.forget(key)
 
     def replicas(self, key: Key) -> int:
@@ -255,18 +251,18 @@ class Scaler:
 
     def current(self, revision: Key) -> Entry | None:
         """The newest decision on `revision`, or None."""
-        found = self._revisions.get(revision)
-        return None if found is None else found.history.current
+        past = self.memory.known(revision)
+        return None if past is None else past.history.current
 
     def history(self, revision: Key) -> list[Entry]:
         """The last hour's decisions on `revision`, oldest first: changes, and some between."""
-        found = self._revisions.get(revision)
-        return [] if found is None else found.history.entries()
+        past = self.memory.known(revision)
+        return [] if past is None else past.history.entries()
 
     def last_cold_starts(self, revision: Key) -> list[ColdStart]:
         """The newest of `revision`, oldest first."""
-        found = self._revisions.get(revision)
-        return [] if found is None else list(found.cold_starts)
+        past = self.memory.known(revision)
+        return [] if past is None else list(past.starts)
 
     def directions(self, revision: Key) -> Mapping[str, int]:
         """How many decisions wanted more pods (`up`), fewer (`down`), as many (`same`)."""
@@ -323,7 +319,7 @@ class Scaler:
             self._scale_up(revision, decision.desired)
         if informs(before, (autoscaler.desired, autoscaler.excess)):
             self._tell(revision.key)
-        current = revision.history.current
+        current = self.current(revision.key)
         scaling = None if current is None or before[0] != decision.desired else current.scaling
         self._remember(revision, decision, scaling)
 
@@ -357,7 +353,7 @@ class Scaler:
         self, revision: _Revision, decision: Decision | None, scaling: Scaling | None
     ) -> None:
         entry = Entry(self._clock.now(), decision, scaling)
-        revision.history.add(entry, self._budget())
+        self.memory.note(revision.key, entry, self._budget())
 
     def _budget(self) -> Budget:
         """What each may keep now; made anew when the number of those that are active changes."""
