@@ -6,8 +6,6 @@ look up.
 """
 
 import asyncio
-import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +17,10 @@ from utsuwa.apiserver.status import bad_request
 from utsuwa.cluster.errors import BadRequestError, NotFoundError
 from utsuwa.kit.clock import Clock, parse_rfc3339, rfc3339
 from utsuwa.kit.documents import Document, dig
-from utsuwa.kit.timeline import Timeline, index_of
+from utsuwa.logs.file import kept_from, line_start, opened, read, size_of, tail_start
+from utsuwa.logs.times import Times
 from utsuwa.model.kinds import POD
 
-_CHUNK = 64 * 1024
 _POLL_SECONDS = 0.1
 _NANOSECONDS = 1_000_000_000
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
@@ -72,7 +70,7 @@ class Logs:
         if path is None:
             path = await self._started(call, wish)
         if path is not None:
-            times = _Times(path)
+            times = Times(path)
             offset = await asyncio.to_thread(_start, path, wish, times)
             reader = _Reader(path, offset, _Writer(response, wish, times))
             await self._copy(call, wish, reader, str(pod["metadata"]["uid"]))
@@ -147,11 +145,11 @@ class _Reader:
     async def pass_on(self) -> None:
         """Write what is there, until the writer has enough."""
         while not self.writer.full:
-            data = await asyncio.to_thread(_read, self.path, self._offset)
+            start, data = await asyncio.to_thread(_read, self.path, self._offset)
             if not data:
                 return
-            await self.writer.write(data, self._offset)
-            self._offset += len(data)
+            await self.writer.write(data, start, gap=start != self._offset)
+            self._offset = start + len(data)
 
     async def rewind(self) -> None:
         """Begin anew if the file was cut."""
@@ -161,24 +159,30 @@ class _Reader:
 class _Writer:
     """Writes whole lines, marked with their time where wanted, up to the limit of bytes.
 
-    Mutable state: `_rest`, the beginning of a line; `_position`, where in the file it begins.
+    Mutable state: `_rest`, the beginning of a line; `_position`, where in the file it begins;
+    `_at_start`: what was passed on ends with a line.
     """
 
-    def __init__(self, response: web.StreamResponse, wish: _Wish, times: "_Times") -> None:
+    def __init__(self, response: web.StreamResponse, wish: _Wish, times: Times) -> None:
         self._response = response
         self._timestamps = wish.timestamps
         self._left = wish.limit
         self._times = times
         self._rest = b""
         self._position = 0
+        self._at_start = True
 
     @property
     def full(self) -> bool:
         """Whether the limit is reached."""
         return self._left is not None and self._left <= 0
 
-    async def write(self, data: bytes, start: int) -> None:
-        """Pass on `data`, which begins at `start`; with time stamps, whole lines only."""
+    async def write(self, data: bytes, start: int, *, gap: bool = False) -> None:
+        """Pass on `data`, which begins at `start`; with time stamps, whole lines only. `gap`: what
+        stood before it was dropped before we came to read it."""
+        if gap and not self._at_start and not self._timestamps:
+            data = b"\n" + data
+        self._at_start = data.endswith(b"\n")
         if self._timestamps:
             await asyncio.to_thread(self._times.refresh)
             if start != self._position + len(self._rest):
@@ -213,36 +217,6 @@ def stamp(nanoseconds: int) -> str:
     """
     seconds, nanos = divmod(nanoseconds, _NANOSECONDS)
     return f"{rfc3339(seconds)[:-1]}.{nanos:09d}Z "
-
-
-class _Times:
-    """When a file's lines were written: as noted by the node; where nothing was noted (yet), the
-    time at which the file last grew. Mutable state: what has been read of the notes."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._timeline = Timeline()
-        self._taken = 0
-        self._latest = 0
-
-    def refresh(self) -> None:
-        """Read what is new; for a thread."""
-        with suppress(FileNotFoundError):
-            self._latest = self._path.stat().st_mtime_ns
-            with index_of(self._path).open("rb") as file:
-                file.seek(self._taken)
-                self._taken += self._timeline.extend(file.read())
-
-    def at(self, end: int) -> int:
-        """When the bytes up to `end` were complete."""
-        found = self._timeline.at(end)
-        return self._latest if found is None else found
-
-    def before(self, nanoseconds: int, size: int) -> int:
-        """How many of `size` bytes had been written before that time."""
-        if self._latest < nanoseconds:
-            return size
-        return min(self._timeline.before(nanoseconds), size)
 
 
 def container_of(pod: Document, asked: str) -> str:
@@ -300,55 +274,28 @@ def _nothing_yet(pod: Document, wish: _Wish) -> BadRequestError:
     )
 
 
-def _start(path: Path, wish: _Wish, times: _Times) -> int:
+def _start(path: Path, wish: _Wish, times: Times) -> int:
     """Where in the file to begin."""
     if not path.exists():
         return 0
-    with path.open("rb") as file:
-        end = file.seek(0, os.SEEK_END)
-        start = 0
+    with opened(path) as file:
+        end = size_of(file)
+        start = kept_from(file)
         if wish.since is not None:
             times.refresh()
             written = times.before(int(wish.since * _NANOSECONDS), end)
-            start = _line_start(file.fileno(), written)
+            start = max(start, line_start(file, written))
         if wish.tail is not None:
-            start = max(start, _tail_start(file.fileno(), end, wish.tail))
+            start = max(start, tail_start(file, end, wish.tail))
         return start
 
 
-def _line_start(descriptor: int, place: int) -> int:
-    """Where the line begins to which `place` belongs."""
-    if place and os.pread(descriptor, 1, place - 1) == b"\n":
-        return place
-    return _tail_start(descriptor, place, 1)
-
-
-def _tail_start(descriptor: int, end: int, lines: int) -> int:
-    """The offset of the last `lines` lines, read backwards in chunks."""
-    if lines == 0:
-        return end
-    position, seen = end, 0
-    if end and os.pread(descriptor, 1, end - 1) != b"\n":
-        seen = 1
-    while position > 0:
-        size = min(_CHUNK, position)
-        position -= size
-        chunk = os.pread(descriptor, size, position)
-        place = len(chunk)
-        while (place := chunk.rfind(b"\n", 0, place)) >= 0:
-            seen += 1
-            if seen > lines:
-                return position + place + 1
-    return 0
-
-
-def _read(path: Path, offset: int) -> bytes:
+def _read(path: Path, offset: int) -> tuple[int, bytes]:
     try:
-        with path.open("rb") as file:
-            file.seek(offset)
-            return file.read(_CHUNK)
+        with opened(path) as descriptor:
+            return read(descriptor, offset)
     except FileNotFoundError:
-        return b""
+        return offset, b""
 
 
 def _rewound(path: Path, offset: int) -> int:

@@ -129,6 +129,7 @@ class ControlPlane:
             runtime=self._runtime,
             events=self._context.events,
             tokens=PodTokens(self._identity.tokens(self._context.informers, ids), cluster),
+            log_bounds=lambda: self._context.settings.current.observability.logs,
         )
         authentication = self._identity.authentication(
             self._context.informers, ids, anonymous=bool(options.anonymous)

@@ -14,6 +14,7 @@ from bisect import bisect_left
 from pathlib import Path
 
 _RECORD = struct.Struct("<QQ")
+RECORD_SIZE = _RECORD.size
 
 
 def index_of(path: Path) -> Path:
@@ -24,6 +25,12 @@ def index_of(path: Path) -> Path:
 def record(size: int, nanoseconds: int) -> bytes:
     """One record."""
     return _RECORD.pack(size, nanoseconds)
+
+
+def parse_record(data: bytes) -> tuple[int, int]:
+    """Bytes and time of one record."""
+    size, time = _RECORD.unpack(data)
+    return size, time
 
 
 class Timeline:

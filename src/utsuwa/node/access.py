@@ -1,20 +1,19 @@
 """How people get at a running container: a command beside it, its output, its ports."""
 
 import asyncio
-import os
 from collections.abc import Iterator
 from typing import Protocol
 
 from utsuwa.kit.caller import Caller
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import Document, dig
+from utsuwa.logs.file import opened, read, size_of
 from utsuwa.node.logs import PodLogs
 from utsuwa.node.runtime import Instance, LaunchError
 from utsuwa.node.status import ADDRESS
 
 LOOK = 0.05
 """Seconds between two looks at the output of an attached container."""
-_CHUNK = 64 * 1024
 _IPV6_LOOPBACK = "::1"
 
 
@@ -62,12 +61,13 @@ class Access:
         path = self._logs.path(pod, container, previous=False)
         if path is None:
             raise LaunchError(f"container {container} has no output yet")
-        with path.open("rb") as file:
-            file.seek(0, os.SEEK_END)
+        with opened(path) as file:
+            offset = size_of(file)
             last = False
             while True:
-                while data := file.read(_CHUNK):
-                    await caller.write(data)
+                while (found := read(file, offset))[1]:
+                    offset = found[0] + len(found[1])
+                    await caller.write(found[1])
                 if last:
                     return
                 last = not instance.alive

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import socket
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from utsuwa.cluster.errors import AlreadyExistsError, ConflictError, NotFoundError
@@ -21,11 +21,13 @@ from utsuwa.kit.log import get_logger
 from utsuwa.kit.tasks import TaskSet
 from utsuwa.model.kinds import NODE, POD
 from utsuwa.model.labels import MIRROR
+from utsuwa.model.settings.log_bounds import LogBounds
 from utsuwa.model.usage import PodUse
 from utsuwa.node.access import Access
 from utsuwa.node.adoption import Adoption, AdoptionReport, plan_adoption
 from utsuwa.node.checks import NetworkChecks
 from utsuwa.node.launching import Events, Services
+from utsuwa.node.log_keeping import Keeper
 from utsuwa.node.logs import PodLogs
 from utsuwa.node.meter import MachineMeter, Meter
 from utsuwa.node.node_object import node_document
@@ -75,7 +77,9 @@ class NodeAgent:
         ports: Ports | None = None,
         tokens: Tokens | None = None,
         events: Events | None = None,
+        log_bounds: Callable[[], LogBounds] = LogBounds,
     ) -> None:
+        """`log_bounds`: how much of logs is kept, as it is set now."""
         self._cluster = cluster
         self._pods = informers.of(POD)
         self._clock = clock
@@ -84,7 +88,9 @@ class NodeAgent:
         self._node_name = node_name
         self._address = address
         self._runtime = runtime
-        self._logs = PodLogs(data_dir / "logs")
+        self._workers: dict[str, PodWorker] = {}
+        root = data_dir / "logs"
+        self._logs = PodLogs(root, Keeper(root, self._workers.keys, log_bounds))
         self._records = Records(data_dir / "pods")
         start = zlib.crc32(str(data_dir.resolve()).encode())
         self._ports = ports if ports is not None else Ports(start)
@@ -104,7 +110,6 @@ class NodeAgent:
         self._meter = Meter(clock)
         self._machine = MachineMeter(clock)
         self._allocatable: dict[str, str] = {}
-        self._workers: dict[str, PodWorker] = {}
         self._ended: set[str] = set()
         self.access = Access(self, self._logs, clock)
         """For `kubectl exec`, `attach` and `port-forward`."""
@@ -120,10 +125,10 @@ class NodeAgent:
         """Register the node, adopt what still runs, then follow the Pods. The informer of Pods
         must be synced."""
         self._tasks = tasks
-        self._logs.times.open()
-        tasks.spawn(self._logs.times.run(self._clock), name="times of logs")
+        self._logs.open()
         await self._register()
         report = await self._adopt()
+        self._logs.start(self._clock, tasks)
         self._pods.on_change(self._changed)
         self._volumes.follow(self._informers, tasks)
         if report.any:

@@ -181,7 +181,7 @@ class Container:
     async def _live(self, instance: Instance, *, adopted: bool) -> None:
         """From the start to the last process that it left behind."""
         self._instance = instance
-        self._services.logs.times.watch(self._log)
+        self._services.logs.began(self._home.pod, self._log)
         probing = asyncio.create_task(
             self._guarded_probes(instance, adopted=adopted),
             name=f"probes of {self._name} {self.state.name}",
@@ -193,7 +193,7 @@ class Container:
             await asyncio.gather(probing, return_exceptions=True)
         await instance.kill()
         self._instance = None
-        self._services.logs.times.forget(self._log)
+        self._services.logs.ended(self._log)
         self._ended(ended)
 
     async def _guarded_probes(self, instance: Instance, *, adopted: bool) -> None:

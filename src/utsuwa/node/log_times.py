@@ -9,6 +9,7 @@ import asyncio
 import ctypes
 import os
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 from utsuwa.kit.clock import Clock
@@ -34,7 +35,9 @@ class LogTimes:
     `_sizes`, the last size noted of each.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, grown: Callable[[Path, int], None] = lambda path, size: None) -> None:
+        """`grown` is called with a file that has grown and its size, on the loop."""
+        self._grown = grown
         self._fd = -1
         self._paths: dict[int, Path] = {}
         self._sizes: dict[Path, int] = {}
@@ -106,6 +109,7 @@ class LogTimes:
         self._paths[number] = path
         self._sizes[path] = _noted(path)
         self._note(path)
+        self._grown(path, self._sizes[path])
 
     def forget(self, path: Path) -> None:
         """It grows no more."""
@@ -122,6 +126,7 @@ class LogTimes:
                 with index_of(path).open("ab") as file:
                     file.write(record(now.st_size, now.st_mtime_ns))
                 self._sizes[path] = now.st_size
+                self._grown(path, now.st_size)
         except OSError as error:
             _log.info("time of log lines not noted", file=path, reason=error)
 

@@ -3,8 +3,11 @@
 import os
 from pathlib import Path
 
+from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import Document, dig
-from utsuwa.node.log_times import LogTimes
+from utsuwa.kit.tasks import TaskSet
+from utsuwa.logs.places import directory_of
+from utsuwa.node.log_keeping import Keeper
 
 TAIL_BYTES = 2048
 TAIL_LINES = 80
@@ -15,17 +18,32 @@ class PodLogs:
     """Files `<namespace>/<pod>_<uid>/<container>/<restart>.log` below `root`; they outlive the
     Pod."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, keeper: Keeper | None = None) -> None:
         self._root = root
-        self.times = LogTimes()
-        """Who notes when they grew."""
+        self._keeper = keeper or Keeper(root)
+
+    def __repr__(self) -> str:
+        return f"<PodLogs below {self._root}: {self._keeper!r}>"
+
+    def open(self) -> None:
+        """Before :meth:`start`: what begins is followed."""
+        self._keeper.open()
+
+    def start(self, clock: Clock, tasks: TaskSet) -> None:
+        """From now on it is noted when they grow, and they are kept within their bounds."""
+        self._keeper.start(clock, tasks)
+
+    def began(self, pod: Document, path: Path) -> None:
+        """A life of one of its containers has begun, or goes on, whose output is `path`."""
+        self._keeper.began(pod, path)
+
+    def ended(self, path: Path) -> None:
+        """That life is over."""
+        self._keeper.ended(path)
 
     def file(self, pod: Document, container: str, restart: int) -> Path:
         """The file of one life of a container."""
-        metadata = pod["metadata"]
-        directory = f"{metadata['name']}_{metadata['uid']}"
-        namespace: str = metadata["namespace"]
-        return self._root / namespace / directory / container / f"{restart}.log"
+        return directory_of(self._root, pod) / container / f"{restart}.log"
 
     def path(self, pod: Document, container: str, *, previous: bool) -> Path | None:
         """The file of the life now, or of the one before; None when there was none."""

@@ -46,7 +46,7 @@ KEYS = [(row.map, key) for row in ROWS for key in row.keys]
 VALUES = (
     "true", "false", "enabled", "Enabled", "disabled", "Disabled", "redirected", "none", "7", "90s",
     "0.5", "mine.example", "{{.Name}}-x.{{.Domain}}", "{{.Name}}-{{.Tag}}", "a: {selector: {b: c}}",
-    "http://logs/${REVISION_UID}", "prometheus", "stdout", "900", "a: b",
+    "http://logs/${REVISION_UID}", "prometheus", "stdout", "900", "a: b", "2Mi",
 )  # fmt: skip
 NEEDS = {
     "metrics-endpoint": {"metrics-protocol": "grpc"},

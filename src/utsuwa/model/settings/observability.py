@@ -1,9 +1,10 @@
 """config-observability: logs, metrics, traces (`spec/config.md` §9)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
+from utsuwa.model.settings.log_bounds import LogBounds
 from utsuwa.model.settings.reading import Reader
 from utsuwa.model.settings.templates import Template
 
@@ -52,6 +53,7 @@ class Observability:
     tracing: Tracing = Tracing()
     runtime_profiling: bool = False
     runtime_export_interval: float = 15.0
+    logs: LogBounds = field(default_factory=LogBounds)
 
     def log_url(self, revision_uid: str) -> str:
         """The address of a Revision's logs, or "" when no template is set."""
@@ -87,6 +89,7 @@ class Observability:
             tracing=_tracing(reader),
             runtime_profiling=profiling == "enabled",
             runtime_export_interval=_interval(reader, "runtime-export-interval", 15.0),
+            logs=LogBounds.parse(reader),
         )
 
 
