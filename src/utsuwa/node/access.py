@@ -9,6 +9,7 @@ from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import Document, dig
 from utsuwa.logs.file import opened, read, size_of
 from utsuwa.node.logs import PodLogs
+from utsuwa.node.pods import init_containers, main_containers
 from utsuwa.node.runtime import Instance, LaunchError
 from utsuwa.node.status import ADDRESS
 
@@ -101,7 +102,7 @@ class Access:
 
     async def _listener(self, pod: Document, port: int) -> str | None:
         """The address of the container that listens on `port`; None where none does."""
-        for container in dig(pod, "spec", "containers", default=[]):
+        for container in (*main_containers(pod), *init_containers(pod)):
             instance = self._instances.instance(pod["metadata"]["uid"], container["name"])
             if instance is not None and port in await instance.listening():
                 return instance.address

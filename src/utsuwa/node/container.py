@@ -12,7 +12,7 @@ from utsuwa.kit.log import get_logger
 from utsuwa.node.launching import Home, NotNowError, Services, prepare
 from utsuwa.node.logs import tail
 from utsuwa.node.meter import Reading
-from utsuwa.node.pods import restarts
+from utsuwa.node.pods import ends, restarts
 from utsuwa.node.probes import Outcome, Probe, Prober, parse_probe
 from utsuwa.node.runtime import START_ERROR, Exit, Instance, LaunchError
 from utsuwa.node.status import ContainerState, Terminated
@@ -66,6 +66,16 @@ class Container:
         return self._instance is not None
 
     @property
+    def succeeded(self) -> bool:
+        """Whether it is an init container that has done its work."""
+        ended = self.state.terminated
+        return self._ends and ended is not None and ended.code == 0
+
+    @property
+    def _ends(self) -> bool:
+        return ends(self._home.pod, self._spec)
+
+    @property
     def instance(self) -> Instance | None:
         """Its present process."""
         return self._instance
@@ -78,6 +88,7 @@ class Container:
     def adopt(self, instance: Instance) -> None:
         """Before :meth:`run`: it runs already."""
         self._instance = instance
+        self.state.terminated = None
         self.state.running_since = self.state.running_since or self._services.clock.now()
 
     async def run(self) -> None:
@@ -85,6 +96,8 @@ class Container:
         instance = adopted = self._instance
         if adopted is not None:
             await self._services.volumes.resume(self._home.pod, self._spec, self._home.scratch)
+        if instance is None and self.state.terminated is not None:
+            self.state.next_life()
         while True:
             if instance is None:
                 instance = await self._start()
@@ -98,7 +111,7 @@ class Container:
             self.state.next_life()
 
     def _is_over(self, ended: Terminated) -> bool:
-        return self._stopping or not restarts(self._home.pod, ended.code)
+        return self._stopping or not restarts(self._home.pod, self._spec, ended.code)
 
     async def stop(self, seconds: float) -> None:
         """End it: SIGTERM, SIGKILL after `seconds`. Returns when nothing of it runs."""
@@ -163,7 +176,7 @@ class Container:
         self._saved(self.state.name, instance)
         if self._probe("startupProbe") is None:
             self.state.started = True
-            self.state.ready = self._probe("readinessProbe") is None
+            self.state.ready = self._probe("readinessProbe") is None and not self._ends
         self._changed()
 
     def _pulling(self, progress: str) -> None:
@@ -259,6 +272,7 @@ class Container:
         self.state.end(
             Terminated(code, reason, message, number, began or now, now, self.state.container_id)
         )
+        self.state.ready = self.succeeded
         if not self._stopping:
             _log.info(
                 "container ended",

@@ -26,7 +26,7 @@ from utsuwa.node.environment import (
 from utsuwa.node.images import Bundle
 from utsuwa.node.logs import PodLogs
 from utsuwa.node.packages import Images, Package, Pull
-from utsuwa.node.pods import limits_of
+from utsuwa.node.pods import limits_of, shares_network
 from utsuwa.node.probes import Checks
 from utsuwa.node.runtime import Box, Launch, Runtime
 from utsuwa.node.volumes import Volumes
@@ -138,12 +138,6 @@ async def _boxed(
     log: Path,
     progress: Callable[[str], None],
 ) -> Prepared:
-    if len(home.pod["spec"]["containers"]) > 1:
-        raise NotNowError(
-            "CreateContainerConfigError",
-            "expected one container in a pod whose image is no bundle, found "
-            f"{len(home.pod['spec']['containers'])}: an address is not shared yet",
-        )
     package = await _package(services, home, container, progress)
     launch = await _configured(services, home, container, log)
     _check_user(launch, package, home, container)
@@ -159,6 +153,7 @@ async def _boxed(
         add=tuple(dig(container, "securityContext", "capabilities", "add", default=())),
         drop=tuple(dig(container, "securityContext", "capabilities", "drop", default=())),
         groups=_groups(home.pod),
+        shared=shares_network(home.pod),
     )
     return Prepared(replace(launch, box=box), package.pinned)
 

@@ -47,12 +47,15 @@ class PodLogs:
 
     def path(self, pod: Document, container: str, *, previous: bool) -> Path | None:
         """The file of the life now, or of the one before; None when there was none."""
-        for status in dig(pod, "status", "containerStatuses", default=()):
-            if status["name"] == container:
-                restart = int(status.get("restartCount", 0))
-                break
-        else:
-            restart = 0
+        restart = next(
+            (
+                int(status.get("restartCount", 0))
+                for member in ("containerStatuses", "initContainerStatuses")
+                for status in dig(pod, "status", member, default=())
+                if status["name"] == container
+            ),
+            0,
+        )
         for number in range(restart - previous, -1, -1):
             path = self.file(pod, container, number)
             if path.exists():

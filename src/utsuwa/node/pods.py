@@ -11,6 +11,39 @@ REVISION_LABEL = "serving.knative.dev/revision"
 DEFAULT_GRACE = 30.0
 
 
+def main_containers(pod: Document) -> list[Document]:
+    """The containers that run together."""
+    found: list[Document] = dig(pod, "spec", "containers", default=[])
+    return found
+
+
+def init_containers(pod: Document) -> list[Document]:
+    """Those that run before, in their order; sidecars among them."""
+    found: list[Document] = dig(pod, "spec", "initContainers", default=[])
+    return found
+
+
+def is_init(pod: Document, container: Document) -> bool:
+    """Whether `container` is one of the init containers; names are unique within a Pod."""
+    return any(found["name"] == container["name"] for found in init_containers(pod))
+
+
+def is_sidecar(pod: Document, container: Document) -> bool:
+    """Whether it is an init container that runs on beside the others."""
+    return container.get("restartPolicy") == "Always" and is_init(pod, container)
+
+
+def ends(pod: Document, container: Document) -> bool:
+    """Whether it is an init container that must end before the others start."""
+    return is_init(pod, container) and not is_sidecar(pod, container)
+
+
+def shares_network(pod: Document) -> bool:
+    """Whether several of its containers run at the same time."""
+    sidecars = [found for found in init_containers(pod) if is_sidecar(pod, found)]
+    return len(main_containers(pod)) + len(sidecars) > 1
+
+
 def serving_container(pod: Document) -> str:
     """Name of the container that serves requests: the first with a port, else the first."""
     containers = dig(pod, "spec", "containers", default=[])
@@ -93,10 +126,16 @@ def shortage(pod: Document, allocatable: Mapping[str, str]) -> str:
     lacking = [
         f"Insufficient {name}"
         for name in ("cpu", "memory")
-        if sum(_request(c, name) for c in dig(pod, "spec", "containers", default=[]))
-        > parse_quantity(allocatable[name])
+        if _needed(pod, name) > parse_quantity(allocatable[name])
     ]
     return f"0/1 nodes are available: 1 {', 1 '.join(lacking)}." if lacking else ""
+
+
+def _needed(pod: Document, name: str) -> Decimal:
+    """What its containers ask for at the same time, at most."""
+    running = [c for c in init_containers(pod) if is_sidecar(pod, c)] + main_containers(pod)
+    alone = [_request(c, name) for c in init_containers(pod)]
+    return max(sum((_request(c, name) for c in running), Decimal(0)), *alone, Decimal(0))
 
 
 def _request(container: Document, name: str) -> Decimal:
@@ -105,10 +144,14 @@ def _request(container: Document, name: str) -> Decimal:
     return parse_quantity(str(dig(container, "resources", "requests", name, default=limit)))
 
 
-def restarts(pod: Document, exit_code: int) -> bool:
+def restarts(pod: Document, container: Document, exit_code: int) -> bool:
     """Whether a container that ended with `exit_code` is started again."""
     policy = dig(pod, "spec", "restartPolicy", default="Always")
-    return policy == "Always" or (policy == "OnFailure" and exit_code != 0)
+    if is_sidecar(pod, container):
+        return True
+    if policy == "Always" and not ends(pod, container):
+        return True
+    return bool(policy != "Never" and exit_code != 0)
 
 
 def quality_class(pod: Document) -> str:

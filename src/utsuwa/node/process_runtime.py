@@ -131,6 +131,9 @@ class ProcessRuntime:
         fence.set_result(Fence(group, record["start"]))
         return ProcessInstance(self, record["pid"], (uid, container), fence)
 
+    async def release(self, uid: str) -> None:
+        """Nothing: processes share no more than the machine."""
+
     async def sweep(self, uid: str) -> int:
         """Kill what is left of Pod `uid`, wherever it has gone; returns how many there were."""
         return await asyncio.to_thread(self._sweep, uid)

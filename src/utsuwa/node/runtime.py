@@ -63,6 +63,8 @@ class Box:
     add: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     groups: tuple[int, ...] = ()
+    shared: bool = False
+    """Its network is its Pod's, which other containers have as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,10 @@ class Runtime(Protocol):
     async def adopt(self, record: Document) -> Instance | None:
         """The instance of a :meth:`Instance.record`, which may have ended meanwhile; None where
         nothing is known of it any more (another boot of the machine)."""
+        ...
+
+    async def release(self, uid: str) -> None:
+        """Give back what the containers of the Pod `uid` shared; all of them have ended."""
         ...
 
     async def sweep(self, uid: str) -> int:

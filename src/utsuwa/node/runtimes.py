@@ -50,6 +50,15 @@ class Runtimes:
             return None
         return await engine.runtime.adopt(record)
 
+    async def release(self, uid: str) -> None:
+        """As the port."""
+        try:
+            engine = await self._door.engine()
+        except NoEngineError as error:
+            _log.warning("what a pod shared cannot be given back", pod=uid, reason=error)
+            return
+        await engine.runtime.release(uid)
+
     async def sweep(self, uid: str) -> int:
         """As the port."""
         found = await self._processes.sweep(uid)

@@ -3,6 +3,7 @@
 Order and words as kubectl and the Revision's conditions read them (`spec/reconcilers.md` §4.3).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from utsuwa.kit.clock import parse_rfc3339, rfc3339
@@ -136,6 +137,8 @@ def restored(container: Document, status: Document | None) -> ContainerState:
     state = ContainerState(str(container["name"]), str(container.get("image", "")))
     if status is None:
         return state
+    if ended := dig(status, "state", "terminated"):
+        state.terminated = _terminated(ended)
     state.image_id = status.get("imageID", "")
     state.container_id = status.get("containerID", "")
     state.restarts = int(status.get("restartCount", 0))
@@ -164,11 +167,40 @@ def _terminated(document: Document) -> Terminated:
     )
 
 
-def phase_of(pod: Document, states: list[ContainerState]) -> str:
+@dataclass(frozen=True, slots=True)
+class Initial:
+    """The init containers of a Pod, in their order; `lasting`: the sidecars among them."""
+
+    states: Sequence[ContainerState] = ()
+    lasting: frozenset[str] = frozenset()
+
+    def incomplete(self) -> list[str]:
+        """The names of those for which the others still wait."""
+        return [state.name for state in self.states if not self._is_through(state)]
+
+    def _is_through(self, state: ContainerState) -> bool:
+        if state.name in self.lasting:
+            return state.started
+        return state.terminated is not None and state.terminated.code == 0
+
+    def failed(self, pod: Document) -> bool:
+        """Whether one has failed for good."""
+        ended = [s.terminated for s in self.states if s.name not in self.lasting]
+        return dig(pod, "spec", "restartPolicy") == "Never" and any(
+            one is not None and one.code for one in ended
+        )
+
+
+NONE = Initial()
+
+
+def phase_of(pod: Document, states: list[ContainerState], initial: Initial = NONE) -> str:
     """Pending until each container ran once; Succeeded or Failed when all ended for good."""
     ended = [state.terminated for state in states if state.terminated is not None]
     if len(ended) == len(states) and _final(pod, ended):
         return "Succeeded" if all(one.code == 0 for one in ended) else "Failed"
+    if initial.failed(pod):
+        return "Failed"
     if all(state.running_since or state.terminated or state.last for state in states):
         return "Running"
     return "Pending"
@@ -212,15 +244,17 @@ def pod_status(
     states: list[ContainerState],
     now: float,
     address: str = ADDRESS,
+    *,
     drained: Document | None = None,
+    initial: Initial = NONE,
 ) -> Document:
     """The whole status; times of conditions that did not change are kept from the old one.
     `address`: the Pod's, "" while it has none. `drained`: one condition more, if there is one."""
     old = pod.get("status") or {}
     stamp = rfc3339(now)
-    conditions = [*_conditions(pod, states), *([drained] if drained else ())]
-    return {
-        "phase": phase_of(pod, states),
+    conditions = [*_conditions(pod, states, initial), *([drained] if drained else ())]
+    found = {
+        "phase": phase_of(pod, states, initial),
         "conditions": [_timed(condition, old, stamp) for condition in conditions],
         "hostIP": ADDRESS,
         "hostIPs": [{"ip": ADDRESS}],
@@ -229,20 +263,33 @@ def pod_status(
         "qosClass": quality_class(pod),
         "containerStatuses": [state.document() for state in states],
     }
+    if initial.states:
+        found["initContainerStatuses"] = [state.document() for state in initial.states]
+    return found
 
 
-def _conditions(pod: Document, states: list[ContainerState]) -> list[Document]:
-    good = [{"type": type_, "status": "True"} for type_ in ("PodScheduled", "Initialized")]
-    unready = [state for state in states if not state.ready]
+def _conditions(pod: Document, states: list[ContainerState], initial: Initial) -> list[Document]:
+    conditions = [{"type": "PodScheduled", "status": "True"}, _initialized(initial)]
+    lasting = [state for state in initial.states if state.name in initial.lasting]
+    unready = [state for state in (*states, *lasting) if not state.ready]
     if not unready:
-        return [*good, *({"type": type_, "status": "True"} for type_ in POD_CONDITIONS[2:])]
-    if phase_of(pod, states) == "Succeeded":
+        return [*conditions, *({"type": type_, "status": "True"} for type_ in POD_CONDITIONS[2:])]
+    if phase_of(pod, states, initial) == "Succeeded":
         because = {"reason": "PodCompleted"}
     else:
         reason = PROBE_FAILED if any(state.probe for state in unready) else "ContainersNotReady"
         because = {"reason": reason, "message": _why(unready)}
     bad = [{"type": type_, "status": "False", **because} for type_ in POD_CONDITIONS[2:]]
-    return [*good, *bad]
+    return [*conditions, *bad]
+
+
+def _initialized(initial: Initial) -> Document:
+    incomplete = initial.incomplete()
+    if not incomplete:
+        return {"type": "Initialized", "status": "True"}
+    message = f"containers with incomplete status: [{' '.join(incomplete)}]"
+    reason = "ContainersNotInitialized"
+    return {"type": "Initialized", "status": "False", "reason": reason, "message": message}
 
 
 def _why(unready: list[ContainerState]) -> str:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from utsuwa.kit.documents import Document, dig
 from utsuwa.model.kinds import CONFIG_MAP, SECRET, Kind
 from utsuwa.node.environment import ConfigError, Source, Sources, field_of, resource_of
+from utsuwa.node.pods import init_containers, main_containers
 
 DEFAULT_MODE = 0o644
 """Of files whose volume names no other."""
@@ -158,7 +159,7 @@ def _field(pod: Document, item: Document) -> str:
     if path:
         return field_of(pod, path)
     reference = item.get("resourceFieldRef") or {}
-    containers = dig(pod, "spec", "containers", default=())
+    containers = (*main_containers(pod), *init_containers(pod))
     name = reference.get("containerName")
     container = next((c for c in containers if c["name"] == name), None)
     return resource_of(container, reference)

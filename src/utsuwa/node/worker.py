@@ -20,13 +20,13 @@ from utsuwa.kit.log import get_logger
 from utsuwa.model import labels
 from utsuwa.model.draining import Remaining, described
 from utsuwa.model.kinds import POD
-from utsuwa.node.container import Container
+from utsuwa.node.crew import Crew
 from utsuwa.node.launching import Home, Services
 from utsuwa.node.meter import Reading
-from utsuwa.node.pods import bound, container_port, grace_of, revision_of, serving_container
+from utsuwa.node.pods import bound, grace_of, revision_of, serving_container
 from utsuwa.node.records import PodRecord, Records
 from utsuwa.node.runtime import Instance
-from utsuwa.node.status import ADDRESS, drained_condition, pod_status, restored
+from utsuwa.node.status import ADDRESS, drained_condition, pod_status
 
 _log = get_logger(__name__)
 
@@ -88,8 +88,13 @@ class PodWorker:
         self._gone = False
         self._shutdown = False
         self._written: Document = (pod.get("status") or {}) if self._adopted else {}
-        self._containers = [self._container(spec) for spec in pod["spec"]["containers"]]
-        self._lives: list[asyncio.Task[None]] = []
+        self._crew = Crew(
+            site.services,
+            Home(pod, port, site.records.scratch(self.uid), own_address=not port),
+            adopted=self._adopted,
+            changed=self._dirty.set,
+            saved=self._save,
+        )
         self._savers: set[asyncio.Task[None]] = set()
         if dig(pod, "metadata", "deletionTimestamp"):
             self._ending.set()
@@ -97,26 +102,6 @@ class PodWorker:
     def __repr__(self) -> str:
         state = "ending" if self._ending.is_set() else "living"
         return f"<PodWorker {self._key} {self.uid}: {state}, port {self.port}>"
-
-    def _container(self, spec: Document) -> Container:
-        statuses = dig(self._pod, "status", "containerStatuses", default=())
-        known = next((s for s in statuses if s["name"] == spec["name"]), None)
-        state = restored(spec, known if self._adopted else None)
-        serves = spec["name"] == serving_container(self._pod)
-        scratch = self._site.records.scratch(self.uid)
-        port = self.port or container_port(spec)
-        home = Home(self._pod, port if serves else 0, scratch, own_address=not self.port)
-        container = Container(
-            self._site.services,
-            home,
-            spec,
-            state,
-            changed=self._dirty.set,
-            saved=self._save,
-        )
-        if spec["name"] in self._adopted:
-            container.adopt(self._adopted[spec["name"]])
-        return container
 
     # --- told from outside ------------------------------------------------------------------------
 
@@ -142,13 +127,11 @@ class PodWorker:
 
     def readings(self) -> dict[str, Reading]:
         """What each running container has used, by name."""
-        found = {container.state.name: container.reading() for container in self._containers}
-        return {name: reading for name, reading in found.items() if reading is not None}
+        return self._crew.readings()
 
     def instance(self, container: str) -> Instance | None:
         """The present process of a container."""
-        found = (one.instance for one in self._containers if one.state.name == container)
-        return next(found, None)
+        return self._crew.instances.get(container)
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -156,6 +139,8 @@ class PodWorker:
         """Until the Pod is gone and nothing of it is left but its logs."""
         if not self._ending.is_set() or self._adopted:
             await self._live()
+        if not self.port:
+            await self._site.services.runtime.release(self.uid)
         await self._remove_object()
         await asyncio.to_thread(self._site.records.remove, self.uid)
 
@@ -163,24 +148,22 @@ class PodWorker:
         self._site.records.begin(self.uid)
         for name, instance in self._adopted.items():
             self._save(name, instance)
-        for container in self._containers:
-            name = f"container {self._key} {container.state.name}"
-            self._lives.append(asyncio.create_task(container.run(), name=name))
+        life = asyncio.create_task(self._crew.run(), name=f"containers of {self._key}")
         writer = asyncio.create_task(self._write_statuses(), name=f"status of {self._key}")
         try:
-            await self._until_ending()
+            await self._until_ending(life)
             await self._end()
         finally:
-            leftover = [*self._lives, writer, *self._savers]
+            leftover = [life, writer, *self._savers]
             for task in leftover:
                 task.cancel()
             await asyncio.gather(*leftover, return_exceptions=True)
 
-    async def _until_ending(self) -> None:
+    async def _until_ending(self, life: "asyncio.Task[None]") -> None:
         """Waits; a container task that fails for a reason of ours is not swallowed."""
         ending = asyncio.create_task(self._ending.wait(), name=f"end of {self._key}")
         try:
-            pending = {*self._lives, ending}
+            pending = {life, ending}
             while not ending.done():
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
@@ -192,20 +175,15 @@ class PodWorker:
 
     async def _end(self) -> None:
         clock = self._site.services.clock
-        running = [container for container in self._containers if container.running]
         grace = 0.0 if self._gone else grace_of(self._pod)
         deadline = clock.monotonic() + grace
-        if running and grace and not self._shutdown:
+        if self._crew.running and grace and not self._shutdown:
             await self._drain(grace)
             grace = grace_of(self._pod)
         left = max(deadline - clock.monotonic(), min(grace, LEAST_GRACE))
         if self._shutdown:
             left = min(left, SHUTDOWN_GRACE)
-        await asyncio.gather(*(c.stop(0.0 if self._gone else left) for c in self._containers))
-        for task, container in zip(self._lives, self._containers, strict=True):
-            if not container.state.running_since:
-                task.cancel()
-        await asyncio.gather(*self._lives, return_exceptions=True)
+        await self._crew.stop(0.0 if self._gone else left)
 
     async def _drain(self, seconds: float) -> None:
         """Until no request is left, the grace is over, or somebody is in a hurry."""
@@ -249,7 +227,7 @@ class PodWorker:
             return  # nobody would make it anew: the next start runs it again
         options = DeleteOptions(grace_seconds=0, preconditions=Preconditions(uid=self.uid))
         with contextlib.suppress(NotFoundError, ConflictError):
-            if not self._shutdown and self._lives:
+            if not self._shutdown and self._crew.begun:
                 await self._put_status()
             await self._site.services.cluster.delete(POD, self._key, options)
 
@@ -302,7 +280,7 @@ class PodWorker:
     def _started(self) -> Document:
         """The annotation that says when the serving process was started, if it was."""
         name = serving_container(self._pod)
-        began = next(c.state.running_since for c in self._containers if c.state.name == name)
+        began = next(state.running_since for state in self._crew.states if state.name == name)
         return {"annotations": {labels.STARTED: rfc3339_micro(began)}} if began else {}
 
     @property
@@ -310,17 +288,19 @@ class PodWorker:
         """Where the Pod's ports are; "" while it has no address of its own yet."""
         if self.port:
             return ADDRESS
-        found = (one.instance.address for one in self._containers if one.instance is not None)
+        found = (instance.address for instance in self._crew.instances.values())
         return next(filter(None, found), str(self._written.get("podIP") or ""))
 
     async def _put_status(self) -> None:
-        states = [container.state for container in self._containers]
         basis = {**self._pod, "status": self._written or self._pod.get("status")}
         draining = None
         if self._remaining is not None:
             draining = drained_condition(self._remaining, grace_of(self._pod))
         now = self._site.services.clock.now()
-        status = pod_status(basis, states, now, self._address, draining)
+        status = pod_status(
+            basis, self._crew.states, now, self._address, drained=draining,
+            initial=self._crew.initial,
+        )  # fmt: skip
         if status == self._written:
             return
         self._written = status

@@ -11,7 +11,7 @@ import msgspec
 
 from utsuwa.kit.clock import parse_rfc3339
 from utsuwa.kit.documents import Document, dig
-from utsuwa.model.endpoints import PROBE_FAILED, reachable_port
+from utsuwa.model.endpoints import PROBE_FAILED, container_statuses, reachable_port
 from utsuwa.model.labels import COLD_START_RECEIPT, STARTED
 from utsuwa.routing.messages import (
     Certificate,
@@ -240,7 +240,7 @@ def _protocol(spec: Document, *, autodetect: bool) -> str:
 def _unavailable(revision: Document, pods: list[Document]) -> str:
     """Why no pod of the revision can start, or "" while there is hope."""
     for pod in pods:
-        for status in dig(pod, "status", "containerStatuses", default=()):
+        for status in container_statuses(pod):
             waiting = dig(status, "state", "waiting", default={})
             if waiting.get("reason") in _NEVER_STARTS:
                 return str(waiting.get("message") or waiting["reason"])

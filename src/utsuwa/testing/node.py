@@ -121,6 +121,7 @@ class FakeRuntime:
         self.boot = "boot-1"
         self.address = LOOPBACK
         self.swept: list[str] = []
+        self.released: list[str] = []
 
     def __repr__(self) -> str:
         return f"<FakeRuntime {len(self.running)} of {len(self.instances)} running>"
@@ -144,6 +145,10 @@ class FakeRuntime:
         instance = FakeInstance(self, launch, len(self.instances))
         self.instances.append(instance)
         return instance
+
+    async def release(self, uid: str) -> None:
+        """Remember it in :attr:`released`."""
+        self.released.append(uid)
 
     async def adopt(self, record: Document) -> Instance | None:
         """The instance of that number, unless the machine was booted since."""

@@ -190,6 +190,14 @@ def test_what_the_image_says_counts_where_nothing_is_asked_for() -> None:
     assert "Memory" not in asked["HostConfig"]
 
 
+def test_a_container_joins_the_network_of_its_pod() -> None:
+    """The name of the machine is the network's."""
+    asked = creation(a_launch(), "here", swap=False, network="f00")
+    assert asked["HostConfig"]["NetworkMode"] == "container:f00"
+    assert "Hostname" not in asked
+    assert asked["Env"][0] == "HOSTNAME=web"
+
+
 def test_how_containers_end() -> None:
     """Exit codes above 128 stand for signals."""
     assert exit_of({"State": {"ExitCode": 137, "OOMKilled": True}}).reason == "OOMKilled"

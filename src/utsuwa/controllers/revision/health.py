@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from utsuwa.kit.documents import Document, dig
 from utsuwa.model.conditions import FALSE, UNKNOWN, condition, status_of
+from utsuwa.model.endpoints import PROBE_FAILED, container_statuses
 from utsuwa.model.lifecycle import revision as lifecycle
 from utsuwa.model.meta import is_deleting, name_of
 
@@ -70,7 +71,7 @@ def telling(pod: Document) -> bool:
 
 def ended(pod: Document) -> Document | None:
     """How a container of `pod` ended, if one has: `exitCode`, `message`."""
-    for container in dig(pod, "status", "containerStatuses", default=()):
+    for container in container_statuses(pod):
         for state in ("lastState", "state"):
             found: Document | None = dig(container, state, "terminated")
             if found is not None:
@@ -82,7 +83,7 @@ def probe_result(pod: Document) -> str:
     """What the readiness probe last met, if it failed."""
     for type_ in ("ContainersReady", "Ready"):
         found = condition(pod.get("status"), type_) or {}
-        if found.get("status") == FALSE and found.get("reason") == "ReadinessProbeFailed":
+        if found.get("status") == FALSE and found.get("reason") == PROBE_FAILED:
             return str(found.get("message", ""))
     return ""
 
@@ -106,7 +107,7 @@ def _learn(
 
 
 def _waits_for(pod: Document) -> str:
-    for container in dig(pod, "status", "containerStatuses", default=()):
+    for container in container_statuses(pod):
         reason: str = dig(container, "state", "waiting", "reason", default="")
         if reason:
             return reason

@@ -14,6 +14,7 @@ from utsuwa.model.conditions import (
     conditions_of,
     status_of,
 )
+from utsuwa.model.endpoints import container_statuses
 from utsuwa.model.lifecycle import podautoscaler
 
 RESOURCES_AVAILABLE = "ResourcesAvailable"
@@ -120,7 +121,7 @@ def propagate_pod(
     if scheduled is not None and scheduled["status"] == FALSE and not always_schedulable:
         reason, message = scheduled.get("reason") or "", scheduled.get("message") or ""
         mark_resources_unavailable(status, reason, message)
-    for container in dig(pod, "status", "containerStatuses", default=[]):
+    for container in container_statuses(pod):
         if container.get("name") == "queue-proxy":
             continue
         ended = dig(container, "lastState", "terminated")

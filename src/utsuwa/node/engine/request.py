@@ -17,8 +17,8 @@ def name_of(launch: Launch) -> str:
     return f"utsuwa_{launch.container}_{launch.uid}_{life}"
 
 
-def creation(launch: Launch, label: str, *, swap: bool) -> dict[str, Any]:
-    """The body of `POST /containers/create`."""
+def creation(launch: Launch, label: str, *, swap: bool, network: str = "") -> dict[str, Any]:
+    """The body of `POST /containers/create`; `network`: the container whose network it joins."""
     box = launch.box
     assert box is not None, "a launch for an engine says what image"
     found: dict[str, Any] = {
@@ -30,6 +30,11 @@ def creation(launch: Launch, label: str, *, swap: bool) -> dict[str, Any]:
         "OpenStdin": False,
         "HostConfig": _host(launch, box, swap=swap),
     }
+    if network:
+        # The name of the machine belongs to the network; engines refuse to give it twice.
+        del found["Hostname"]
+        found["HostConfig"]["NetworkMode"] = f"container:{network}"
+        found["Env"] = [f"HOSTNAME={box.hostname}", *found["Env"]]
     if box.entrypoint:
         # Empty arguments, too: with a command of its own the image's arguments do not count.
         found |= {"Entrypoint": list(box.entrypoint), "Cmd": list(box.arguments)}

@@ -1,6 +1,7 @@
 """Containers of an engine. They, and what they have written, survive us; labels find them."""
 
 import json
+from dataclasses import replace
 
 import aiohttp
 from aiodocker import DockerError
@@ -10,6 +11,7 @@ from utsuwa.kit.documents import Document
 from utsuwa.kit.log import get_logger
 from utsuwa.node import procfs
 from utsuwa.node.engine.instance import EngineInstance, Found
+from utsuwa.node.engine.network import Network, Networks
 from utsuwa.node.engine.request import CLUSTER, POD, creation, name_of
 from utsuwa.node.engine.wire import Wire
 from utsuwa.node.runtime import Instance, Launch, LaunchError
@@ -30,6 +32,7 @@ class EngineRuntime:
         self._clock = clock
         self._label = label
         self._boot = procfs.boot_id()
+        self._networks = Networks(wire, label)
         self._instances: set[EngineInstance] = set()
 
     def __repr__(self) -> str:
@@ -51,10 +54,15 @@ class EngineRuntime:
         Raises:
             LaunchError: the engine refuses; nothing is left of it.
         """
-        body = creation(launch, self._label, swap=self._wire.swap)
+        box = launch.box
+        assert box is not None, "only images of an engine come here"
         name = name_of(launch)
         containers = self._wire.client.containers
+        network = Network("", "")
         try:
+            if box.shared:
+                network = await self._networks.of(launch.uid, box.hostname)
+            body = creation(launch, self._label, swap=self._wire.swap, network=network.id)
             try:
                 container = await containers.create(body, name=name)
             except DockerError as error:
@@ -73,9 +81,9 @@ class EngineRuntime:
             raise LaunchError(error.message.strip()) from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise LaunchError(f"the container engine does not answer: {error}") from error
-        box = launch.box
-        assert box is not None, "creation() has looked"
         found = Found.of(shown, launch.log, box.stop_signal)
+        if network.address:
+            found = replace(found, address=network.address)
         return self._follow(found, launch.uid, launch.container)
 
     def _follow(self, found: Found, uid: str, container: str) -> EngineInstance:
@@ -97,6 +105,10 @@ class EngineRuntime:
                 return None
             raise
         return self._follow(Found.again(shown, record), record["uid"], record["container"])
+
+    async def release(self, uid: str) -> None:
+        """Remove the network that the containers of Pod `uid` shared."""
+        await self._networks.release(uid)
 
     async def sweep(self, uid: str) -> int:
         """Remove the containers of Pod `uid`; how many there were."""
