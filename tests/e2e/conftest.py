@@ -54,6 +54,7 @@ class Up:
     api_port: int = field(default_factory=free_port)
     https_port: int = field(default_factory=free_port)
     metrics_port: int = field(default_factory=free_port)
+    console_port: int = field(default_factory=free_port)
     process: subprocess.Popen[str] | None = None
     lines: list[str] = field(default_factory=list)
 
@@ -76,6 +77,7 @@ class Up:
                 "--gateway-port", str(self.gateway_port), "--api-port", str(self.api_port),
                 "--https-port", str(self.https_port),
                 "--metrics-port", str(self.metrics_port),
+                "--console-port", str(self.console_port),
                 "--address", "off", *self.arguments,
             ],
             stdout=subprocess.PIPE,

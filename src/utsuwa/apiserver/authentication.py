@@ -82,6 +82,11 @@ def bearer(headers: Mapping[str, str]) -> str | None:
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
+def is_impersonating(headers: Mapping[str, str]) -> bool:
+    """Whether the caller wants to act as somebody else."""
+    return any(header[:11].lower() == "impersonate" for header in headers)
+
+
 def impersonated(user: User, headers: Mapping[str, str], authorizer: Authorizer) -> User:
     """Whom `user` wants to act as; `user` when nobody.
 
@@ -89,7 +94,7 @@ def impersonated(user: User, headers: Mapping[str, str], authorizer: Authorizer)
         ForbiddenError: it may not.
         BadRequestError: groups or more are named, but no user.
     """
-    if not any(header[:11].lower() == "impersonate" for header in headers):
+    if not is_impersonating(headers):
         return user
     told = _Told(headers)
     if not told.name:

@@ -117,6 +117,20 @@ class HistorySource(Protocol):
         ...
 
 
+class LinkSource(Protocol):
+    """Who lets people into the console."""
+
+    @property
+    def served(self) -> bool:
+        """Whether there is a console."""
+        ...
+
+    async def link(self, user: "User", proof: str) -> str:
+        """A link that lets whoever opens it first be `user` there, for as long as `proof` (a bearer
+        token, or "") is good."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """Who calls: a name, and the groups it belongs to."""

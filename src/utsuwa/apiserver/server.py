@@ -14,7 +14,7 @@ from aiohttp import HttpVersion11, StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_parser import RawRequestMessage
 
-from utsuwa.apiserver import discovery, openapi, openapi_v2, reviews
+from utsuwa.apiserver import discovery, links, openapi, openapi_v2, reviews
 from utsuwa.apiserver.auth import MastersOnly, forbidden
 from utsuwa.apiserver.authentication import Authentication, CertificatesOnly, impersonated
 from utsuwa.apiserver.bodies import LIMIT, YAML, document, parse, to_yaml
@@ -34,6 +34,7 @@ from utsuwa.apiserver.ports import (
     Containers,
     DecisionSource,
     HistorySource,
+    LinkSource,
     LogSource,
     UsageSource,
     User,
@@ -99,6 +100,7 @@ class ApiServer:
         decisions: DecisionSource | None = None,
         containers: Containers | None = None,
         history: HistorySource | None = None,
+        console: LinkSource | None = None,
     ) -> None:
         cluster, admission = Views(cluster), admission_of_views(admission)
         reads = Reads(cluster, clock)
@@ -120,6 +122,7 @@ class ApiServer:
             cluster, reads, clock,
             usage=usage or NothingKnown(), decisions=decisions or NothingKnown(),
         )  # fmt: skip
+        self._links = console
         self._histories = Histories(cluster, history or NoHistory())
         self._streams = Streams(cluster, containers or NoContainers())
         self._tasks = TaskSet()
@@ -197,6 +200,8 @@ class ApiServer:
         if path == "/version":
             return _json(self._version)
         user = self._user(request)
+        if path == links.CONSOLE_LINK and request.method == "POST":
+            return _json(encode(await links.answer(self._links, user, request.headers)), 201)
         question = reviews.asked(path)
         if question is not None:
             return await self._review(request, user, question)
@@ -215,14 +220,32 @@ class ApiServer:
         )
         return await self._serve(call, request)
 
-    async def _serve(self, call: Call, request: web.BaseRequest) -> web.StreamResponse:
-        verb = _verb(call, request.method)
-        target = call.target
+    async def ask(self, call: Call, method: str) -> Outcome:
+        """The answer to a call that comes from this very process: allowed or refused, admitted and
+        carried out as if it had come over the network. Watches, logs, streams and tokens are not
+        had here.
+
+        Raises:
+            ApiError: it is refused.
+        """
+        verb = self._allowed(call, method, "")
+        if verb in {"list", "get"}:
+            return await self._read(verb, call)
+        if verb not in self._writers or call.target.subresource == "token":
+            raise MethodNotAllowedError(f"{verb} of {call.target.kind} cannot be asked for here")
+        return await self._writers[verb](call)
+
+    def _allowed(self, call: Call, method: str, path: str) -> str:
+        """The verb of a call. Raises ForbiddenError when its user may not."""
+        verb, target = _verb(call, method), call.target
         namespace = target.name if target.kind is NAMESPACE else target.namespace
-        attributes = Attributes(
-            verb, target.kind, namespace, target.name, target.subresource, request.path
-        )
+        attributes = Attributes(verb, target.kind, namespace, target.name, target.subresource, path)
         self._check_allowed(call.user, reading(attributes))
+        return verb
+
+    async def _serve(self, call: Call, request: web.BaseRequest) -> web.StreamResponse:
+        target = call.target
+        verb = self._allowed(call, request.method, request.path)
         if verb == "watch":
             return await self._watches.serve(call, request)
         if target.subresource == "log":

@@ -64,11 +64,14 @@ async def serve(options: ControlOptions) -> int:
     sockets = [socket.socket(fileno=fd) for fd in options.api_fds]
     gke = [socket.socket(fileno=fd) for fd in options.gke_fds]
     metrics = [socket.socket(fileno=fd) for fd in options.metrics_fds]
+    console = [socket.socket(fileno=fd) for fd in options.console_fds]
     try:
-        notes = await plane.start(sockets, gke_sockets=gke, metrics_sockets=metrics)
+        notes = await plane.start(
+            sockets, gke_sockets=gke, metrics_sockets=metrics, console_sockets=console
+        )
         await _first(plane.serving(), end.asked.wait())
         if not end.asked.is_set():
-            _report_ready(options.ready_fd, notes)
+            _report_ready(options.ready_fd, notes, await plane.console_link())
             gc.collect()
             gc.freeze()
             gc.set_threshold(*_COLLECT_AFTER)
@@ -87,9 +90,9 @@ async def _first(*coroutines: Coroutine[Any, Any, object]) -> None:
             task.cancel()
 
 
-def _report_ready(fd: int, notes: list[str]) -> None:
+def _report_ready(fd: int, notes: list[str], console: str) -> None:
     with contextlib.suppress(BrokenPipeError):  # the supervisor may be gone already
-        os.write(fd, json.dumps({"notes": notes}).encode() + b"\n")
+        os.write(fd, json.dumps({"notes": notes, "console": console}).encode() + b"\n")
 
 
 def main() -> int:

@@ -14,6 +14,9 @@ HTTPS_PORT = 8443
 """Where services are served with TLS when nobody says otherwise: 443 is the API server's, for
 gcloud's sake."""
 
+CONSOLE_PORT = 8090
+"""Where the console is served when nobody says otherwise."""
+
 METRICS_PORT = 9464
 """Where metrics are served when nobody says otherwise: where OpenTelemetry's exporters do."""
 
@@ -43,7 +46,8 @@ class UpOptions:
     data_dir: Path
     gateway_port: int = 8080
     api_port: int = 6443
-    console_port: int = 8090
+    console_port: int | None = None
+    """0 for none; None for 8090 if that is to be had."""
     https_port: int | None = None
     """0 for none; None for 8443 if that is to be had."""
     metrics_port: int | None = None
@@ -80,6 +84,7 @@ class ControlOptions:
     ready_fd: int
     anonymous: str = ""
     metrics_fds: tuple[int, ...] = ()
+    console_fds: tuple[int, ...] = ()
 
     def to_environment(self) -> str:
         """One environment variable's worth."""
@@ -93,6 +98,7 @@ class ControlOptions:
         members["api_fds"] = tuple(members["api_fds"])
         members["gke_fds"] = tuple(members["gke_fds"])
         members["metrics_fds"] = tuple(members["metrics_fds"])
+        members["console_fds"] = tuple(members["console_fds"])
         return cls(**members)
 
 
@@ -156,6 +162,11 @@ class Layout:
     def exits(self) -> Path:
         """How pods ended whose parent was gone, as `PID.json`."""
         return self.run / "exits"
+
+    @property
+    def console(self) -> Path:
+        """Who is signed in to the console, and links that let in."""
+        return self.run / "console.json"
 
     @property
     def images(self) -> Path:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from utsuwa import __version__
-from utsuwa.apiserver import ApiServer, Authority
-from utsuwa.app import gke
+from utsuwa.apiserver import ApiServer, Authority, User
+from utsuwa.app import console, gke
 from utsuwa.app.admission import admission
 from utsuwa.app.bootstrap import Addresses, bootstrap
 from utsuwa.app.containers import Containers
@@ -44,6 +44,7 @@ from utsuwa.kit.documents import Document
 from utsuwa.kit.ids import Ids
 from utsuwa.kit.log import get_logger
 from utsuwa.kit.tasks import OnDeath, TaskSet
+from utsuwa.model.builtin_roles import AUTHENTICATED, MASTERS
 from utsuwa.model.kinds import CONFIG_MAP, KINDS, REVISION
 from utsuwa.model.usage import PodUse
 from utsuwa.node import AdoptionReport, NodeAgent, ProcessRuntime, default_node_name
@@ -141,9 +142,11 @@ class ControlPlane:
             node_name=default_node_name(),
             serving=lambda: self._dataplane.link.acknowledged >= 0,
         )
+        authorizer = rights(self._context.informers)
+        self._links = console.Links()
         self._api = ApiServer(
             cluster,
-            authorizer=rights(self._context.informers),
+            authorizer=authorizer,
             authentication=authentication,
             admission=admission(lambda: self._context.settings.current),
             clock=clock,
@@ -154,6 +157,18 @@ class ControlPlane:
             decisions=Decisions(self._scaler, self._horizontal),
             containers=Containers(self._node.access),
             history=Told(self._recorder, self._fleet),
+            console=self._links,
+        )
+        self._console = self._links.console = console.build(
+            self._api,
+            layout=self._layout,
+            informers=self._context.informers,
+            authorizer=authorizer,
+            authentication=authentication,
+            recorder=self._recorder,
+            fleet=self._fleet,
+            clock=clock,
+            ids=ids,
         )
         self._metrics = MetricsServer(
             Collector(
@@ -188,6 +203,7 @@ class ControlPlane:
         *,
         gke_sockets: Sequence[socket.socket] = (),
         metrics_sockets: Sequence[socket.socket] = (),
+        console_sockets: Sequence[socket.socket] = (),
     ) -> list[str]:
         """Bring everything up; returns what the user should know of it, a line each."""
         await self._store.open()
@@ -220,9 +236,14 @@ class ControlPlane:
         self._tasks.spawn(self._mirrors.run(), name="mirrors")
         await self._metrics.serve(metrics_sockets)
         self._tasks.spawn(self._journal.run(), name="journal")
+        await self._console.serve(console_sockets, self._tasks)
         self._tasks.spawn(self._recorder.run(), name="history")
         self._tasks.spawn(self._fleet.measure_forever(), name="history of use")
         return _notes(report)
+
+    async def console_link(self) -> str:
+        """A link that lets the administrator into the console; "" where there is none."""
+        return await self._links.link(User("admin", (MASTERS, AUTHENTICATED)), "")
 
     async def serving(self) -> None:
         """Wait until a gateway serves what we have told it."""
@@ -231,6 +252,7 @@ class ControlPlane:
     async def stop(self, *, keep_pods: bool) -> None:
         """End everything in reverse. `keep_pods`: we are about to be started anew and will adopt
         them."""
+        await self._console.close()
         await self._api.close()
         await self._gke.close()
         await self._metrics.close()

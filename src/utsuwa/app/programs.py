@@ -58,6 +58,7 @@ class Programs:
         fds = [listener.fileno() for listener in self._listeners.api]
         gke_fds = [listener.fileno() for listener in self._listeners.gke]
         metrics_fds = [listener.fileno() for listener in self._listeners.exposition]
+        console_fds = [listener.fileno() for listener in self._listeners.console]
         options = ControlOptions(
             data_dir=self._options.data_dir,
             domain=self._options.domain,
@@ -72,13 +73,13 @@ class Programs:
             api_fds=tuple(fds),
             gke_fds=tuple(gke_fds),
             metrics_fds=tuple(metrics_fds),
+            console_fds=tuple(console_fds),
             ready_fd=self._report_to,
             anonymous=self._options.anonymous,
         )
         environment = {"UTSUWA_CONTROL": options.to_environment()}
-        return self._child(
-            "control", ["-m", "utsuwa.app.control"], environment, fds + gke_fds + metrics_fds
-        )
+        inherited = fds + gke_fds + metrics_fds + console_fds
+        return self._child("control", ["-m", "utsuwa.app.control"], environment, inherited)
 
     def _child(self, name: str, arguments: list[str], environment: dict[str, str],
                fds: list[int]) -> Child:  # fmt: skip

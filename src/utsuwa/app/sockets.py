@@ -5,7 +5,7 @@ import errno
 import socket
 from dataclasses import dataclass, field
 
-from utsuwa.app.options import HTTPS_PORT, METRICS_PORT
+from utsuwa.app.options import CONSOLE_PORT, HTTPS_PORT, METRICS_PORT
 
 BACKLOG = 4096
 
@@ -28,6 +28,7 @@ class Listeners:
     api: list[socket.socket] = field(default_factory=list)
     gke: list[socket.socket] = field(default_factory=list)
     exposition: list[socket.socket] = field(default_factory=list)
+    console: list[socket.socket] = field(default_factory=list)
     address_has_api: bool = False
     address_has_gateway: bool = False
     notes: list[str] = field(default_factory=list)
@@ -40,7 +41,7 @@ class Listeners:
 
     def close(self) -> None:
         """Close them all."""
-        once = (self.gateway, self.tls, self.api, self.gke, self.exposition)
+        once = (self.gateway, self.tls, self.api, self.gke, self.exposition, self.console)
         groups = (*once, *self.more, *self.more_tls)
         for listener in (one for group in groups for one in group):
             listener.close()
@@ -106,10 +107,11 @@ def bind_all(
     workers: int = 1,
     gke_port: int = 8001,
     metrics_port: int | None = 0,
+    console_port: int | None = 0,
 ) -> Listeners:
     """Bind everything that `up` serves on, for `workers` gateways.
 
-    `https_port`, `metrics_port`: 0 for none, None for the usual one if that is to be had.
+    `https_port`, `metrics_port`, `console_port`: 0 for none, None for the usual one if that is to be had.
 
     Raises:
         PortInUseError: a port that was asked for by number cannot be had, or not be shared.
@@ -121,6 +123,7 @@ def bind_all(
         for chosen, flag, group in (
             (https_port, "--https-port", listeners.tls),
             (metrics_port, "--metrics-port", listeners.exposition),
+            (console_port, "--console-port", listeners.console),
         ):
             if chosen:
                 group.append(_required(chosen, flag))
@@ -129,11 +132,23 @@ def bind_all(
         raise
     for port, group in ((gateway_port, listeners.gateway), (api_port, listeners.api)):
         _also_ipv6(port, group)
-    if metrics_port is None:
-        _bind_usual_metrics(listeners)
+    for chosen, port, group, what in (
+        (metrics_port, METRICS_PORT, listeners.exposition, "metrics"),
+        (console_port, CONSOLE_PORT, listeners.console, "console"),
+    ):
+        if chosen is None:
+            _bind_usual(listeners, group, port, what)
+    for listener in list(listeners.console):
+        _also_ipv6(listener.getsockname()[1], listeners.console)
     _bind_https(https_port, address, listeners)
     if address != "off":
         _bind_address(address, gke_port, listeners)
+    _share(listeners, workers)
+    return listeners
+
+
+def _share(listeners: Listeners, workers: int) -> None:
+    """The gateway's sockets once more for each further worker."""
     for _ in range(workers - 1):
         try:
             listeners.more.append([twin(listener) for listener in listeners.gateway])
@@ -144,7 +159,6 @@ def bind_all(
                 f"the gateway's ports cannot be shared by {workers} gateways: {_reason(error)}; "
                 "start with --gateway-workers 1"
             ) from error
-    return listeners
 
 
 def _required(port: int, flag: str) -> socket.socket:
@@ -182,13 +196,14 @@ def _bind_usual_https(listeners: Listeners) -> None:
         )
 
 
-def _bind_usual_metrics(listeners: Listeners) -> None:
+def _bind_usual(listeners: Listeners, group: list[socket.socket], port: int, what: str) -> None:
     try:
-        listeners.exposition.append(listen("127.0.0.1", METRICS_PORT))
+        group.append(listen("127.0.0.1", port))
     except OSError as error:
+        cost = {"metrics": "there are no metrics", "console": "there is no console"}[what]
         listeners.notes.append(
-            f"127.0.0.1:{METRICS_PORT} not served: {_reason(error)}; there are no metrics. "
-            "Choose another port with --metrics-port, or none with --metrics-port 0"
+            f"127.0.0.1:{port} not served: {_reason(error)}; {cost}. "
+            f"Choose another port with --{what}-port, or none with --{what}-port 0"
         )
 
 

@@ -42,7 +42,7 @@ _SIGNALS = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Supervisor:
     """Runs until it is told to end. Mutable state: the gateways with their replacements, the
     broker of slots (None where one gateway runs; `_renew` when it is to be replaced, too), control,
-    `_serving`, the pids of gateways that have said so, `_notes` from control once it is ready,
+    `_serving`, the pids of gateways that have said so, `_notes` and `_console`, a link, from control once it is ready,
     `_ready`, `_ending`, and `_asked_to_end`, how often it was asked."""
 
     def __init__(self, options: UpOptions, listeners: Listeners, clock: WallClock) -> None:
@@ -66,6 +66,7 @@ class Supervisor:
         self._renew = False
         self._serving: set[int] = set()
         self._notes: list[str] | None = None
+        self._console = ""
         self._control = self._programs.control()
         self._report = b""
 
@@ -197,6 +198,7 @@ class Supervisor:
                 self._gateway_serves(report["serving"])
             else:
                 self._notes = report["notes"]
+                self._console = report["console"]
                 for note in report["notes"]:
                     say(note, sys.stderr)
         currents = [gateway.current.pid for gateway in self._gateways]
@@ -235,6 +237,8 @@ class Supervisor:
             + (f"  (and https://{options.address})" if self._listeners.address_has_api else ""),
             sys.stdout,
         )
+        if self._console:
+            say(f"  console     {self._console}", sys.stdout)
         for listener in self._listeners.exposition:
             port = listener.getsockname()[1]
             say(f"  metrics     http://127.0.0.1:{port}/metrics", sys.stdout)
@@ -331,6 +335,7 @@ def run(options: UpOptions) -> int:
                 workers=options.gateway_workers,
                 gke_port=options.gke_port,
                 metrics_port=options.metrics_port,
+                console_port=options.console_port,
             )
             for note in listeners.notes:
                 say(note, sys.stderr)

@@ -21,6 +21,7 @@ _COMMANDS: dict[str, str] = {
     "logs": "Show what a service printed.",
     "observe": "Watch a service under load: live, and as a picture.",
     "top": "Watch all services at once.",
+    "console": "Print a link into the console: everything in a browser.",
     "explain": "Say why there are so many pods, and what would change it.",
     "delete": "Delete services.",
     "token": "Make, list and revoke bearer tokens.",

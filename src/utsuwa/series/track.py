@@ -79,6 +79,16 @@ class Track:
             found.append(running)
         return found
 
+    def latest(self, since: int) -> dict[int, Point]:
+        """The points of each second from `since` on that are still here."""
+        return {
+            time: point
+            for block in self._blocks[SECOND]
+            if block.last >= since
+            for time, point in zip(block.times, block.points, strict=True)
+            if time >= since
+        }
+
     def unwritten(self) -> list[Block]:
         """Copies of all blocks that have changed since the last call."""
         changed = [block for blocks in self._blocks.values() for block in blocks if block.dirty]

@@ -14,7 +14,7 @@ from utsuwa.apiserver.authentication import Authentication
 from utsuwa.apiserver.authorization import Rbac
 from utsuwa.apiserver.issued_tokens import IssuedTokens
 from utsuwa.apiserver.pki import Authority, write_kubeconfig
-from utsuwa.apiserver.ports import Admission, Containers, HistorySource, Review
+from utsuwa.apiserver.ports import Admission, Containers, HistorySource, LinkSource, Review
 from utsuwa.apiserver.server import ApiServer
 from utsuwa.apiserver.service_tokens import ServiceTokens
 from utsuwa.cluster.embedded import Embedded
@@ -87,6 +87,9 @@ class Serving:
     authority: Authority
     url: str
     kubeconfig: Path
+    informers: Informers
+    rights: Rbac
+    authentication: Authentication
     http: aiohttp.ClientSession
     """A session of the administrator; paths are relative to `url`."""
 
@@ -119,6 +122,7 @@ async def serving(
     containers: Containers | None = None,
     anonymous: bool = False,
     history: HistorySource | None = None,
+    links: LinkSource | None = None,
 ) -> AsyncIterator[Serving]:
     """Serve a cluster in memory on `address`; certificates and kubeconfig go to `directory`."""
     used = clock or SystemClock()
@@ -144,9 +148,10 @@ async def serving(
             IssuedTokens(informers, used),
             anonymous=anonymous,
         )
+        rights = Rbac(informers)
         server = ApiServer(
             cluster,
-            authorizer=Rbac(informers),
+            authorizer=rights,
             authentication=authentication,
             admission=latest,
             clock=used,
@@ -157,6 +162,7 @@ async def serving(
             decisions=told,
             containers=containers,
             history=history,
+            console=links,
         )
         informers.start(tasks)
         await informers.synced()
@@ -164,7 +170,10 @@ async def serving(
         async with aiohttp.ClientSession(
             url, connector=aiohttp.TCPConnector(ssl=_trusting(authority), limit=0)
         ) as http:
-            yield Serving(admissions, server, cluster, logs, told, authority, url, kubeconfig, http)
+            yield Serving(
+                admissions, server, cluster, logs, told, authority, url, kubeconfig,
+                informers, rights, authentication, http,
+            )  # fmt: skip
         await server.close()
         await tasks.close()
 

@@ -70,6 +70,10 @@ class Client:
         """What the server tells at `path`."""
         return self._object("GET", path, query=query)
 
+    def post(self, path: str) -> Document:
+        """What the server answers to a request without a body at `path`."""
+        return self._object("POST", path)
+
     def get(
         self, resource: Resource, namespace: str, name: str, *, subresource: str = ""
     ) -> Document:

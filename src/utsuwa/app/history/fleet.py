@@ -40,7 +40,7 @@ class Fleet:
     """Every revision's state.
 
     Mutable state: `_desired` replicas and `_uids` of pods by revision, `_services` by revision,
-    `_uses` by pod; changed on the loop by the informers, and `_uses` by :meth:`measure`.
+    `_revisions` by service, `_uses` by pod; changed on the loop by the informers, and `_uses` by :meth:`measure`.
     """
 
     def __init__(self, informers: Informers, measure: Measure, clock: Clock) -> None:
@@ -49,6 +49,7 @@ class Fleet:
         self._desired: dict[Key, int] = {}
         self._uids: dict[Key, dict[Key, str]] = {}
         self._services: dict[Key, str] = {}
+        self._revisions: dict[Key, dict[Key, None]] = {}
         self._uses: dict[str, PodUse] = {}
         self._deployed: list[Callable[[Key, float], None]] = []
         self._scaled: list[Callable[[Key, int, int], None]] = []
@@ -74,11 +75,7 @@ class Fleet:
 
     def revisions(self, namespace: str, service: str) -> list[Key]:
         """The revisions of a service."""
-        return [
-            key
-            for key, owner in self._services.items()
-            if owner == service and key.namespace == namespace
-        ]
+        return list(self._revisions.get(Key(namespace, service), ()))
 
     def knows(self, revision: Key) -> bool:
         """Whether there is such a revision."""
@@ -152,14 +149,27 @@ class Fleet:
     def _revision_changed(self, old: Document | None, new: Document | None) -> None:
         if new is None:
             if old is not None:
-                self._services.pop(key_of(old), None)
+                self._gone(key_of(old))
             return
         key = key_of(new)
-        self._services[key] = labels_of(new).get(labels.SERVICE) or key.name
+        service = labels_of(new).get(labels.SERVICE) or key.name
+        if self._services.get(key) != service:
+            self._gone(key)
+            self._services[key] = service
+            self._revisions.setdefault(Key(key.namespace, service), {})[key] = None
         if old is None:
             created = parse_rfc3339(new["metadata"]["creationTimestamp"])
             for listener in self._deployed:
                 listener(key, created)
+
+    def _gone(self, key: Key) -> None:
+        service = self._services.pop(key, None)
+        if service is None:
+            return
+        owner = Key(key.namespace, service)
+        del self._revisions[owner][key]
+        if not self._revisions[owner]:
+            del self._revisions[owner]
 
 
 def _revision_of(document: Document) -> Key | None:

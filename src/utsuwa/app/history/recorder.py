@@ -227,6 +227,11 @@ class Recorder:
             sorted(marks.values(), key=lambda mark: mark.time),
         )
 
+    def latest(self, revision: Key, since: int) -> dict[int, Point]:
+        """Points of the latest two minutes at most; nothing is read from the file."""
+        track = self._tracks.get(revision)
+        return {} if track is None else track.latest(since)
+
     def _has_all(self, track: Track | None, asked: Asked) -> bool:
         """Whether the file can add nothing."""
         if asked.step != SECOND or asked.since < self._started + 1:

@@ -34,10 +34,8 @@ _PORT = click.IntRange(1, 65535)
 )
 @click.option(
     "--console-port",
-    type=_PORT,
-    default=8090,
-    show_default=True,
-    help="Kept for the console, which this version does not have yet.",
+    type=click.IntRange(0, 65535),
+    help="Port of the console [8090 if it is free], 0 for none.",
 )
 @click.option(
     "--domain",
@@ -94,6 +92,7 @@ def command(  # noqa: PLR0913  (each one is an option of the command line, all b
     data_dir: Path | None,
     https_port: int | None,
     metrics_port: int | None,
+    console_port: int | None,
     domain: str,
     address: str,
     runtime: str,
@@ -115,7 +114,9 @@ def command(  # noqa: PLR0913  (each one is an option of the command line, all b
                 --console-port 8091 --address off          # a second one beside it
     """
     own = [port for name, port in ports.items() if name != "gke_port"]  # that one is elsewhere
-    _check(domain, address, (*own, https_port or -1, metrics_port or -2))
+    optional = (https_port, metrics_port, console_port)
+    asked = [port or -number for number, port in enumerate(optional, start=1)]
+    _check(domain, address, (*own, *asked))
     from utsuwa.app.options import UpOptions, default_data_dir
     from utsuwa.app.supervisor import run
 
@@ -123,6 +124,7 @@ def command(  # noqa: PLR0913  (each one is an option of the command line, all b
         data_dir=(data_dir or default_data_dir()).absolute(),
         https_port=https_port,
         metrics_port=metrics_port,
+        console_port=console_port,
         domain=domain,
         address=address,
         runtime=runtime,

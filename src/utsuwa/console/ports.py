@@ -1,0 +1,53 @@
+"""What the console asks of the rest beside the API: figures of this moment."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from utsuwa.apiserver import User
+from utsuwa.cluster.port import Key
+from utsuwa.series import Point
+
+
+class PodsNow(NamedTuple):
+    """Pods of a revision or of a service, now."""
+
+    desired: int = 0
+    ready: int = 0
+    total: int = 0
+
+
+NO_PODS = PodsNow()
+
+
+class Live(Protocol):
+    """Who knows what revisions do from second to second."""
+
+    @property
+    def second(self) -> int:
+        """The last second of which there are points."""
+        ...
+
+    def revisions(self, namespace: str, service: str) -> Sequence[Key]:
+        """The revisions of a service."""
+        ...
+
+    def points(self, revision: Key, since: int) -> Mapping[int, Point]:
+        """The revision's points from `since` on, of the latest two minutes; a second without one
+        is a second in which nothing happened."""
+        ...
+
+    def pods(self, revision: Key) -> PodsNow:
+        """Its pods now."""
+        ...
+
+
+class Callers(Protocol):
+    """Who knows callers: the API server's authentication."""
+
+    def user(self, certificate: None, headers: Mapping[str, str], peer: str) -> User:
+        """Who sends a request with these headers. Raises UnauthorizedError."""
+        ...
+
+    def is_good(self, token: str) -> bool:
+        """Whether a bearer token is still good."""
+        ...
