@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from utsuwa.testing.engine import NoPodmanError, Podman, podman
+
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "samples"
 
@@ -173,6 +175,25 @@ def up(tmp_path: Path) -> Iterator[Up]:
     yield cluster
     if cluster.process is not None and cluster.process.poll() is None:
         cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def engine() -> Podman:
+    """A container engine, or a visible skip."""
+    try:
+        return podman()
+    except NoPodmanError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def with_engine(tmp_path: Path, engine: Podman, monkeypatch: pytest.MonkeyPatch) -> Iterator[Up]:
+    """A fresh cluster that has an engine."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{engine.socket}")
+    up = Up(tmp_path / "data").start().ready()
+    yield up
+    if up.process is not None and up.process.poll() is None:
+        up.stop()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import stat
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import pytest
 from tests.e2e.conftest import Up, until
 
-from utsuwa.testing.engine import NoPodmanError, Podman, podman
+from utsuwa.testing.engine import Podman
 
 pytestmark = pytest.mark.e2e
 
@@ -60,21 +59,9 @@ spec:
 """
 
 
-@pytest.fixture(scope="module")
-def engine() -> Podman:
-    try:
-        return podman()
-    except NoPodmanError as error:
-        pytest.skip(str(error))
-
-
 @pytest.fixture
-def cluster(tmp_path: Path, engine: Podman, monkeypatch: pytest.MonkeyPatch) -> Iterator[Up]:
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{engine.socket}")
-    up = Up(tmp_path / "data").start().ready()
-    yield up
-    if up.process is not None and up.process.poll() is None:
-        up.stop()
+def cluster(with_engine: Up) -> Up:
+    return with_engine
 
 
 def an_app(directory: Path, start: str) -> Path:

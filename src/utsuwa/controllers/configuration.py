@@ -23,6 +23,7 @@ from utsuwa.model.conditions import FALSE, READY, condition, explanation, is_rea
 from utsuwa.model.defaults import default
 from utsuwa.model.kinds import CONFIGURATION, REVISION
 from utsuwa.model.lifecycle import configuration as lifecycle
+from utsuwa.model.lifecycle.revision import PULLING_IMAGE
 from utsuwa.model.meta import generation_of, is_controlled_by, name_of, uid_of
 
 
@@ -41,6 +42,8 @@ class ConfigurationReconciler(StatusReconciler):
         ready = condition(revision.get("status"), READY)
         if ready is not None and ready["status"] == FALSE:
             await self._failed(document, before, revision, explanation(revision))
+        elif ready is not None and ready.get("reason") == PULLING_IMAGE:
+            lifecycle.mark_pulling(status, ready.get("message", ""))
         await self._latest_ready(document, revision)
         return None
 

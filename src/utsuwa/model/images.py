@@ -1,9 +1,13 @@
-"""Image references: `repository[:tag][@sha256:digest]`."""
+"""Image references: `repository[:tag][@sha256:digest]`, and on which terms images are had."""
 
 import re
 from dataclasses import dataclass
 
+from utsuwa.kit.documents import Document
+
 DEFAULT_TAG = "latest"
+PULLING = "pulling image "
+"""How the message of a waiting container begins while its image comes."""
 _DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
 _REPOSITORY = re.compile(
     r"^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d+)?/)?"
@@ -15,6 +19,19 @@ _TAG = re.compile(r"^\w[\w.-]{0,127}$", re.ASCII)
 class ImageNotFoundError(Exception):
     """No image of that reference is to be had; the message says what was looked for and where,
     and what to do next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How an image may be looked for. `policy`: the container's imagePullPolicy, "" where it names
+    none. `auths`: credentials by registry, as `docker login` writes them; the first that fit count."""
+
+    policy: str = ""
+    auths: tuple[Document, ...] = ()
+
+
+TERMS = Terms()
+"""None in particular."""
 
 
 @dataclass(frozen=True, slots=True)

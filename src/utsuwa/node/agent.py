@@ -26,7 +26,7 @@ from utsuwa.model.usage import PodUse
 from utsuwa.node.access import Access
 from utsuwa.node.adoption import Adoption, AdoptionReport, plan_adoption
 from utsuwa.node.checks import NetworkChecks
-from utsuwa.node.launching import Events, Services
+from utsuwa.node.launching import Services
 from utsuwa.node.log_keeping import Keeper
 from utsuwa.node.logs import PodLogs
 from utsuwa.node.meter import MachineMeter, Meter
@@ -35,6 +35,7 @@ from utsuwa.node.packages import Images
 from utsuwa.node.pods import host_port, serving_image, shortage
 from utsuwa.node.ports import NoPortError, Ports
 from utsuwa.node.probes import Checks
+from utsuwa.node.pulling import Events
 from utsuwa.node.records import Records
 from utsuwa.node.runtime import Instance, Runtime
 from utsuwa.node.status import ADDRESS, unschedulable

@@ -14,6 +14,7 @@ from utsuwa.node.logs import tail
 from utsuwa.node.meter import Reading
 from utsuwa.node.pods import ends, restarts
 from utsuwa.node.probes import Outcome, Probe, Prober, parse_probe
+from utsuwa.node.pulling import Pulls
 from utsuwa.node.runtime import START_ERROR, Exit, Instance, LaunchError
 from utsuwa.node.status import ContainerState, Terminated
 
@@ -55,6 +56,7 @@ class Container:
         self._stopping = False
         self._failures = 0
         self._condemned = ""
+        self._pulls = Pulls(services.events, services.clock, home.pod, waits=self._waits)
 
     def __repr__(self) -> str:
         what = "running" if self._instance is not None else "down"
@@ -151,9 +153,11 @@ class Container:
                 prepared = await prepare(
                     self._services, self._home, self._spec, self._log, self._pulling
                 )
+                self._pulls.here(self.state.image, prepared.size)
                 self.state.image_id = prepared.image_id
                 instance = await self._services.runtime.launch(prepared.launch)
             except NotNowError as error:
+                self._pulls.ended()
                 attempts += 1
                 reason = error.reason if attempts == 1 else error.backoff
                 self.state.wait(reason, str(error))
@@ -180,8 +184,9 @@ class Container:
         self._changed()
 
     def _pulling(self, progress: str) -> None:
-        """Its image comes: told once it takes long enough to be asked for."""
-        message = f"pulling image {self.state.image}" + (f": {progress}" if progress else "")
+        self._pulls.progress(self.state.image, progress)
+
+    def _waits(self, message: str) -> None:
         if self.state.waiting is None or self.state.waiting.message != message:
             self.state.wait("ContainerCreating", message)
             self._changed()

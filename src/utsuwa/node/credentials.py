@@ -1,16 +1,26 @@
-"""Credentials for registries: from pull secrets, and from the files that `docker login` and
-`podman login` write. Pure but for :func:`of_user`.
+"""Credentials for registries: which registry an image is of, and what fits it of what the Pod
+brings and of what `docker login` and `podman login` have written for whoever runs us.
 """
 
 import base64
 import json
+import os
+import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from utsuwa.kit.documents import Document, dig
+from utsuwa.kit.documents import Document
+from utsuwa.kit.log import get_logger
+
+_log = get_logger(__name__)
 
 DOCKER_HUB = "docker.io"
+HELPER_PATIENCE = 10.0
+"""Seconds that a credential helper may take."""
 _HUB_NAMES = ("docker.io", "index.docker.io", "registry-1.docker.io")
+_HUB_KEY = "https://index.docker.io/v1/"
+"""What Docker Hub is called in the files and by the helpers."""
+_VERSIONS = ("/v1", "/v2")
 
 
 def registry_of(repository: str) -> str:
@@ -28,54 +38,26 @@ def qualified(repository: str) -> str:
     return f"{DOCKER_HUB}/{path if '/' in path else f'library/{path}'}"
 
 
-def of_secret(secret: Document) -> Document:
-    """The `auths` of a pull secret; {} where it has none that can be read."""
-    for key in (".dockerconfigjson", ".dockercfg"):
-        if (packed := dig(secret, "data", key)) is None:
-            continue
-        try:
-            found = json.loads(base64.b64decode(packed))
-        except ValueError:
-            return {}
-        auths = found.get("auths") if key == ".dockerconfigjson" else found
-        return auths if isinstance(auths, dict) else {}
-    return {}
-
-
-def of_user(environment: Mapping[str, str], home: Path) -> list[Document]:
-    """The `auths` of whoever runs us. Reads a few small files."""
-    places = [home / ".docker"]
-    if given := environment.get("DOCKER_CONFIG"):
-        places = [Path(given)]
-    files = [place / "config.json" for place in places]
-    if given := environment.get("REGISTRY_AUTH_FILE"):
-        files.append(Path(given))
-    elif given := environment.get("XDG_RUNTIME_DIR"):
-        files.append(Path(given) / "containers" / "auth.json")
-    found = []
-    for file in files:
-        try:
-            auths = json.loads(file.read_text()).get("auths")
-        except (OSError, ValueError, AttributeError):
-            continue
-        if isinstance(auths, dict):
-            found.append(auths)
-    return found
-
-
 def login_for(repository: str, auths: Iterable[Document]) -> dict[str, str] | None:
-    """Username and password for the registry of `repository`; None where nobody has any."""
-    registry = registry_of(repository)
-    names = _HUB_NAMES if registry == DOCKER_HUB else (registry,)
+    """Username and password for `repository`: of the first of `auths` that has any, those of its
+    registry or of a path in it, the longest that fits. None where nobody has any."""
+    wanted = qualified(repository)
     for one in auths:
-        for where, entry in one.items():
-            if _host(where) in names and (found := _login(entry)):
+        for where in sorted(one, key=len, reverse=True):
+            place = _place(where)
+            fits = wanted == place or wanted.startswith(f"{place}/")
+            if fits and (found := _login(one[where])):
                 return found
     return None
 
 
-def _host(where: str) -> str:
-    return where.removeprefix("https://").removeprefix("http://").partition("/")[0]
+def _place(where: str) -> str:
+    """The registry, and path in it, that a key of `auths` names."""
+    plain = where.removeprefix("https://").removeprefix("http://").rstrip("/")
+    host, slash, path = plain.partition("/")
+    if f"/{path}" in _VERSIONS:
+        slash = path = ""
+    return (DOCKER_HUB if host in _HUB_NAMES else host) + slash + path
 
 
 def _login(entry: object) -> dict[str, str] | None:
@@ -88,7 +70,68 @@ def _login(entry: object) -> dict[str, str] | None:
             user, _, password = base64.b64decode(packed).decode().partition(":")
         except ValueError:
             return None
-        return {"username": user, "password": password}
+        return {"username": user, "password": password.rstrip("\0")}
     if entry.get("username"):
         return {"username": str(entry["username"]), "password": str(entry.get("password", ""))}
     return None
+
+
+# --- of whoever runs us ---------------------------------------------------------------------------
+
+
+def of_user(environment: Mapping[str, str], home: Path, registry: str = "") -> list[Document]:
+    """The `auths` of whoever runs us; where a file names a helper for `registry`, what that says.
+    Blocks: a few small files, and a helper's process."""
+    found: list[Document] = []
+    for file in _files(environment, home):
+        try:
+            config = json.loads(file.read_text())
+        except (OSError, ValueError):
+            continue
+        if not isinstance(config, dict):
+            continue
+        if isinstance(auths := config.get("auths"), dict):
+            found.append(auths)
+        if (helper := _helper(config, registry)) and (said := _ask(helper, registry, environment)):
+            found.append(said)
+    return found
+
+
+def _files(environment: Mapping[str, str], home: Path) -> list[Path]:
+    docker = Path(environment.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
+    if given := environment.get("REGISTRY_AUTH_FILE"):
+        return [Path(given), docker]
+    run = environment.get("XDG_RUNTIME_DIR") or f"/run/containers/{os.getuid()}"
+    where = Path(run) / "containers" if "XDG_RUNTIME_DIR" in environment else Path(run)
+    return [where / "auth.json", home / ".config" / "containers" / "auth.json", docker]
+
+
+def _helper(config: Document, registry: str) -> str:
+    helpers = config.get("credHelpers")
+    own = helpers.get(registry) if isinstance(helpers, dict) else None
+    return str(own or config.get("credsStore") or "") if registry else ""
+
+
+def _ask(helper: str, registry: str, environment: Mapping[str, str]) -> Document | None:
+    """What the program `docker-credential-<helper>` knows of the registry."""
+    key = _HUB_KEY if registry == DOCKER_HUB else registry
+    program = f"docker-credential-{helper}"
+    try:
+        done = subprocess.run(
+            [program, "get"],
+            input=key,
+            capture_output=True,
+            text=True,
+            timeout=HELPER_PATIENCE,
+            env=dict(environment),
+            check=False,
+        )
+        said = json.loads(done.stdout) if done.returncode == 0 else {}
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        _log.warning("credential helper does not help", program=program, reason=error)
+        return None
+    if not said.get("Secret"):
+        return None  # it has none for this registry, which is no failure
+    if said.get("Username") == "<token>":
+        return {registry: {"identitytoken": said["Secret"]}}
+    return {registry: {"username": said.get("Username", ""), "password": said["Secret"]}}

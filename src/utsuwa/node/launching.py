@@ -7,15 +7,14 @@ told as Kubernetes tells it, and asked for again.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from utsuwa.cluster.errors import NotFoundError
 from utsuwa.cluster.port import Cluster, Key
+from utsuwa.cluster.pull_secrets import logins
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import Document, dig
 from utsuwa.model.images import ImageNotFoundError, parse_reference
-from utsuwa.model.kinds import SECRET, SERVICE_ACCOUNT, Kind
-from utsuwa.node.credentials import of_secret
+from utsuwa.model.kinds import Kind
 from utsuwa.node.environment import (
     ConfigError,
     Sources,
@@ -28,20 +27,9 @@ from utsuwa.node.logs import PodLogs
 from utsuwa.node.packages import Images, Package, Pull
 from utsuwa.node.pods import limits_of, shares_network
 from utsuwa.node.probes import Checks
+from utsuwa.node.pulling import Events
 from utsuwa.node.runtime import Box, Launch, Runtime
 from utsuwa.node.volumes import Volumes
-
-
-class Events(Protocol):
-    """Who writes down what `kubectl describe` shows under an object."""
-
-    async def normal(self, document: Document, reason: str, message: str) -> None:
-        """Record that something goes as it should; never fails."""
-        ...
-
-    async def warning(self, document: Document, reason: str, message: str) -> None:
-        """Record that something went wrong with the object; never fails."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +75,11 @@ class NotNowError(Exception):
 
 @dataclass(slots=True)
 class Prepared:
-    """A launch, and the digest of its image."""
+    """A launch, and the digest and size of its image."""
 
     launch: Launch
     image_id: str
+    size: int = 0
 
 
 async def prepare(
@@ -155,7 +144,7 @@ async def _boxed(
         groups=_groups(home.pod),
         shared=shares_network(home.pod),
     )
-    return Prepared(replace(launch, box=box), package.pinned)
+    return Prepared(replace(launch, box=box), package.pinned, package.size)
 
 
 async def _package(
@@ -168,24 +157,15 @@ async def _package(
         raise NotNowError("InvalidImageName", str(error)) from error
     latest = tag.tag == "latest" and not tag.digest
     policy = container.get("imagePullPolicy") or ("Always" if latest else "IfNotPresent")
-    pull = Pull(policy, await _logins(services.cluster, home.pod), progress)
+    known = await logins(services.cluster, home.key.namespace, home.pod["spec"])
+    pull = Pull(policy, known.auths, progress)
     try:
         return await services.images.obtain(image, pull)
     except ImageNotFoundError as error:
         if policy == "Never":
             raise NotNowError("ErrImageNeverPull", str(error)) from error
-        raise NotNowError("ErrImagePull", str(error), "ImagePullBackOff") from error
-
-
-async def _logins(cluster: Cluster, pod: Document) -> list[Document]:
-    """The pull secrets of the Pod, and of its ServiceAccount."""
-    namespace = pod["metadata"]["namespace"]
-    names = [one["name"] for one in dig(pod, "spec", "imagePullSecrets", default=())]
-    account = dig(pod, "spec", "serviceAccountName", default="default")
-    if (found := await _find(cluster, SERVICE_ACCOUNT, Key(namespace, account))) is not None:
-        names += [one["name"] for one in found.get("imagePullSecrets") or ()]
-    secrets = [await _find(cluster, SECRET, Key(namespace, name)) for name in names]
-    return [of_secret(secret) for secret in secrets if secret is not None]
+        message = known.explain(str(error))
+        raise NotNowError("ErrImagePull", message, "ImagePullBackOff") from error
 
 
 async def _configured(services: Services, home: Home, container: Document, log: Path) -> Launch:

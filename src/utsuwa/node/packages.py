@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from utsuwa.kit.documents import Document
-from utsuwa.model.images import ImageNotFoundError
+from utsuwa.model.images import TERMS, ImageNotFoundError, Terms
 from utsuwa.node.engine.door import Door, NoEngineError
 from utsuwa.node.images import Bundle, ImageStore
 
@@ -41,6 +41,13 @@ class Package:
     user: str = ""
     """Who runs its command, as the image says; "" is root."""
     stop_signal: str = ""
+    size: int = 0
+    """Bytes on disk; 0 where nobody knows."""
+
+
+def megabytes(size: float) -> str:
+    """A size as people read it."""
+    return f"{size / 1e6:.0f} MB" if size >= 10e6 else f"{size / 1e6:.1f} MB"
 
 
 class Images(Protocol):
@@ -50,7 +57,7 @@ class Images(Protocol):
         """Whether `image` runs as a process. Takes no time."""
         ...
 
-    async def resolve(self, image: str) -> str:
+    async def resolve(self, image: str, terms: Terms = TERMS) -> str:
         """`repository@sha256:…`. Raises ImageNotFoundError."""
         ...
 
@@ -86,10 +93,10 @@ class NodeImages:
             return False
         return True
 
-    async def resolve(self, image: str) -> str:
+    async def resolve(self, image: str, terms: Terms = TERMS) -> str:
         """As the port."""
         if self._kind == CONTAINER:
-            return await self._by_engine(image)
+            return await self._by_engine(image, terms)
         try:
             return self._store.resolve_now(image)
         except ImageNotFoundError as error:
@@ -97,16 +104,16 @@ class NodeImages:
                 raise
             missing = str(error)
         try:
-            return await self._by_engine(image)
+            return await self._by_engine(image, terms)
         except ImageNotFoundError as error:
             if self._door.present:
                 raise
             raise ImageNotFoundError(f"{missing}; or run it as a container: {error}") from error
 
-    async def _by_engine(self, image: str) -> str:
+    async def _by_engine(self, image: str, terms: Terms) -> str:
         assert self._door is not None, "asked only with a door"
         try:
-            return await (await self._door.engine()).images.resolve(image)
+            return await (await self._door.engine()).images.resolve(image, terms)
         except NoEngineError as error:
             raise ImageNotFoundError(str(error)) from error
 

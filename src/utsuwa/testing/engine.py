@@ -30,7 +30,8 @@ events_logger = "file"
 [containers]
 default_ulimits = ["nofile=20000:20000", "nproc=30000:30000"]
 [network]
-default_subnet = "10.213.{number}.0/24"
+default_network = "{network}"
+network_config_dir = "{directory}"
 """
 
 
@@ -45,8 +46,7 @@ class Podman:
         self._directory = directory
         self.socket = directory / "podman.sock"
         settings = directory / "containers.conf"
-        # Addresses that no other engine of this machine hands out: each keeps its own books.
-        settings.write_text(_SETTINGS.format(number=os.getpid() % 254))
+        settings.write_text(_network(directory / "networks", os.getpid() % 254))
         registries = directory / "registries.conf"
         registries.write_text('[[registry]]\nlocation = "127.0.0.1"\ninsecure = true\n')
         self._environment = {
@@ -139,6 +139,24 @@ class Podman:
         return self.run(
             "ps", "--all", "--quiet", "--filter", f"label=utsuwa.pod={uid}"
         ).split()  # fmt: skip
+
+
+def _network(directory: Path, number: int) -> str:
+    """Settings with a network that is this engine's own. Each engine keeps its own books: two that
+    share a bridge hand out the same addresses, and the first to end takes it from the other."""
+    name = f"utsuwa{number}"
+    subnet = {"subnet": f"10.213.{number}.0/24", "gateway": f"10.213.{number}.1"}
+    described = {
+        "name": name,
+        "id": f"{number:064x}",
+        "driver": "bridge",
+        "network_interface": name,
+        "subnets": [subnet],
+        "ipam_options": {"driver": "host-local"},
+    }
+    directory.mkdir()
+    (directory / f"{name}.json").write_text(json.dumps(described))
+    return _SETTINGS.format(network=name, directory=directory)
 
 
 def _packed(app: Path | None) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 from utsuwa.kit.caller import Caller
 from utsuwa.kit.documents import Document
 from utsuwa.model.draining import Remaining
-from utsuwa.model.images import ImageNotFoundError
+from utsuwa.model.images import TERMS, ImageNotFoundError, Terms
 from utsuwa.model.kinds import POD
 from utsuwa.node.images import Bundle
 from utsuwa.node.packages import Package, Pull
@@ -186,7 +186,7 @@ class FakeImages:
         self.pulls: list[Pull] = []
         self._bundle = Bundle(DIGEST, root, ("app",), "command", dict(env or {}))
 
-    async def resolve(self, image: str) -> str:
+    async def resolve(self, image: str, terms: Terms = TERMS) -> str:
         """Raises ImageNotFoundError for an unknown one."""
         if image not in self.known:
             raise ImageNotFoundError(f"image {image!r} not found; utsuwa build DIR -t {image}")

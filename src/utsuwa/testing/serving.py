@@ -20,7 +20,7 @@ from utsuwa.kit.documents import Document, copy, dig
 from utsuwa.kit.ids import Ids
 from utsuwa.kit.tasks import TaskSet
 from utsuwa.model.conditions import finish
-from utsuwa.model.images import ImageNotFoundError, parse_reference
+from utsuwa.model.images import TERMS, ImageNotFoundError, Terms, parse_reference
 from utsuwa.model.kinds import CONFIG_MAP, DEPLOYMENT, INGRESS, POD_AUTOSCALER, REVISION, Kind
 from utsuwa.model.lifecycle import ingress as ingress_lifecycle
 from utsuwa.model.lifecycle import podautoscaler as autoscaler_lifecycle
@@ -36,10 +36,12 @@ class FakeImages:
     def __init__(self) -> None:
         self.missing: set[str] = set()
         self.asked: list[str] = []
+        self.terms: list[Terms] = []
 
-    async def resolve(self, image: str) -> str:
+    async def resolve(self, image: str, terms: Terms = TERMS) -> str:
         """The image by :data:`DIGEST`. Raises ImageNotFoundError."""
         self.asked.append(image)
+        self.terms.append(terms)
         if image in self.missing:
             raise ImageNotFoundError(f"image {image!r} not found: build it first")
         return parse_reference(image).pinned(DIGEST)

@@ -46,7 +46,7 @@ from utsuwa.kit.framing import FrameDecoder, encode_frame
 from utsuwa.kit.ids import Ids
 from utsuwa.kit.tasks import TaskSet
 from utsuwa.model.admission import Denied, Request, admit
-from utsuwa.model.images import ImageNotFoundError, parse_reference
+from utsuwa.model.images import TERMS, ImageNotFoundError, Terms, parse_reference
 from utsuwa.model.kinds import CONFIG_MAP, KINDS, Kind, kind_of
 from utsuwa.model.settings import Settings
 from utsuwa.routing.messages import (
@@ -82,7 +82,7 @@ class Images:
     def __init__(self) -> None:
         self.missing: set[str] = set()
 
-    async def resolve(self, image: str) -> str:
+    async def resolve(self, image: str, terms: Terms = TERMS) -> str:
         """Raises ImageNotFoundError for what is missing."""
         reference = parse_reference(image)
         if reference.repository in self.missing:

@@ -1,9 +1,11 @@
 """Revision → digests, Deployment, PodAutoscaler (`spec/reconcilers.md` §4)."""
 
 from collections.abc import Iterable
+from functools import partial
 
 from utsuwa.cluster.informer import key_of
 from utsuwa.cluster.port import Key
+from utsuwa.cluster.pull_secrets import logins
 from utsuwa.controllers.framework import Context, Controller, own_key, owner_key
 from utsuwa.controllers.passes import (
     NotOwnedError,
@@ -14,7 +16,7 @@ from utsuwa.controllers.passes import (
     resync,
 )
 from utsuwa.controllers.revision.digests import Digests, Failed, ImageResolver, Resolved, Wanted
-from utsuwa.controllers.revision.health import observe, telling
+from utsuwa.controllers.revision.health import observe, pulling, telling
 from utsuwa.kit.documents import Document, dig
 from utsuwa.kit.tasks import TaskSet
 from utsuwa.model import labels, names
@@ -24,7 +26,7 @@ from utsuwa.model.children.revision import (
     pod_autoscaler_of,
     pod_autoscaler_update,
 )
-from utsuwa.model.conditions import READY, TRUE, status_of
+from utsuwa.model.conditions import READY, TRUE, UNKNOWN, status_of
 from utsuwa.model.kinds import DEPLOYMENT, POD, POD_AUTOSCALER, REVISION
 from utsuwa.model.lifecycle import revision as lifecycle
 from utsuwa.model.meta import labels_of, name_of, namespace_of, uid_of
@@ -59,6 +61,8 @@ class RevisionReconciler(StatusReconciler):
             return None
         deployment = await self._deployment(document, settings)
         await self._autoscaler(document, settings, deployment)
+        if status_of(status, READY) == UNKNOWN and (comes := pulling(self._pods(document))):
+            lifecycle.mark_pulling(status, comes)
         if status_of(status, READY) == TRUE and not was_ready:
             await self.context.events.normal(
                 document, "RevisionReady", "Revision becomes ready upon all resources being ready"
@@ -71,13 +75,20 @@ class RevisionReconciler(StatusReconciler):
         if _resolved(revision):
             self._digests.forget(key)
             return None
+        containers = [
+            container
+            for member in _CONTAINERS.values()
+            for container in dig(revision, "spec", member, default=())
+        ]
         wanted = Wanted(
             uid=uid_of(revision),
-            images={
-                container["name"]: container["image"]
-                for member in _CONTAINERS.values()
-                for container in dig(revision, "spec", member, default=())
+            images={container["name"]: container["image"] for container in containers},
+            policies={
+                container["name"]: container["imagePullPolicy"]
+                for container in containers
+                if container.get("imagePullPolicy")
             },
+            logins=partial(logins, self.context.cluster, namespace_of(revision), revision["spec"]),
             timeout=settings.deployment.digest_resolution_timeout,
             skipped=settings.deployment.registries_skipping_tag_resolving,
         )
@@ -170,9 +181,9 @@ def of_interest(settings: Settings) -> object:
 
 
 def revision_of_telling_pod(pod: Document) -> Iterable[Key]:
-    """The Revision of a pod that shows why it does not work."""
+    """The Revision of a pod that shows why it does not work, or how far its image has come."""
     name = labels_of(pod).get(labels.REVISION)
-    if name and telling(pod):
+    if name and (telling(pod) or pulling((pod,))):
         yield Key(namespace_of(pod), name)
 
 

@@ -5,16 +5,17 @@ Revision is looked at again when an answer has come.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from utsuwa.cluster.port import Key
+from utsuwa.cluster.pull_secrets import Logins
 from utsuwa.kit.backoff import Backoff
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.log import get_logger
 from utsuwa.kit.tasks import TaskSet
-from utsuwa.model.images import ImageNotFoundError, parse_reference
+from utsuwa.model.images import ImageNotFoundError, Terms, parse_reference
 
 _log = get_logger(__name__)
 
@@ -27,9 +28,13 @@ DOCKER_HUB = "index.docker.io"
 class ImageResolver(Protocol):
     """Where images come from."""
 
-    async def resolve(self, image: str) -> str:
+    async def resolve(self, image: str, terms: Terms = ...) -> str:
         """`repository@sha256:…` of `image`. Raises ImageNotFoundError."""
         ...
+
+
+async def _no_logins() -> Logins:
+    return Logins()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,10 @@ class Wanted:
     """Seconds that one image may take."""
     skipped: frozenset[str] = frozenset()
     """Registries whose tags are left as they are."""
+    policies: Mapping[str, str] = field(default_factory=dict)
+    """imagePullPolicy by container name, where one is given."""
+    logins: Callable[[], Awaitable[Logins]] = _no_logins
+    """The credentials of the Revision's pull secrets, as they are when they are needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +135,7 @@ class Digests:
         async with self._slots:
             for name, image in wanted.images.items():
                 try:
-                    found[name] = await self._resolve(image, wanted)
+                    found[name] = await self._resolve(name, image, wanted)
                 except Exception as error:  # whatever it is, the Revision's condition tells it
                     self._fail(job, image, error, wanted.timeout)
                     break
@@ -135,14 +144,19 @@ class Digests:
         job.running = False
         self._done(key)
 
-    async def _resolve(self, image: str, wanted: Wanted) -> str:
+    async def _resolve(self, name: str, image: str, wanted: Wanted) -> str:
         reference = parse_reference(image)
         if reference.digest:
             return image
         if _registry(reference.repository) in wanted.skipped:
             return ""
-        async with asyncio.timeout(wanted.timeout):
-            return await self._resolver.resolve(image)
+        logins = await wanted.logins()
+        terms = Terms(wanted.policies.get(name, ""), logins.auths)
+        try:
+            async with asyncio.timeout(wanted.timeout):
+                return await self._resolver.resolve(image, terms)
+        except ImageNotFoundError as error:
+            raise ImageNotFoundError(logins.explain(str(error))) from error
 
     def _fail(self, job: _Job, image: str, error: Exception, timeout: float) -> None:
         expected = isinstance(error, ImageNotFoundError | ValueError | TimeoutError)

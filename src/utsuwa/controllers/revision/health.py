@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from utsuwa.kit.documents import Document, dig
 from utsuwa.model.conditions import FALSE, UNKNOWN, condition, status_of
 from utsuwa.model.endpoints import PROBE_FAILED, container_statuses
+from utsuwa.model.images import PULLING
 from utsuwa.model.lifecycle import revision as lifecycle
 from utsuwa.model.meta import is_deleting, name_of
 
@@ -67,6 +68,16 @@ def telling(pod: Document) -> bool:
         or _waits_for(pod) in HOPELESS
         or bool(probe_result(pod))
     )
+
+
+def pulling(pods: Iterable[Document]) -> str:
+    """What the first pod that waits for its image says of it; "" where none does."""
+    for pod in pods:
+        for container in container_statuses(pod):
+            message: str = dig(container, "state", "waiting", "message", default="")
+            if message.startswith(PULLING) and not is_deleting(pod):
+                return message
+    return ""
 
 
 def ended(pod: Document) -> Document | None:

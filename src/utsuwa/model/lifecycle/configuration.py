@@ -2,6 +2,7 @@
 
 from utsuwa.kit.documents import Document
 from utsuwa.model.conditions import READY, ConditionSet
+from utsuwa.model.lifecycle.revision import PULLING_IMAGE
 
 CONDITIONS = ConditionSet()
 REVISION_FAILED = "RevisionFailed"
@@ -12,6 +13,11 @@ def set_latest_created(status: Document, name: str) -> None:
     status["latestCreatedRevisionName"] = name
     if status.get("latestReadyRevisionName") != name:
         CONDITIONS.mark_unknown(status, READY)
+
+
+def mark_pulling(status: Document, message: str) -> None:
+    """An image of the newest Revision is being fetched; `message` says how far it has come."""
+    CONDITIONS.mark_unknown(status, READY, PULLING_IMAGE, message)
 
 
 def set_latest_ready(status: Document, name: str) -> None:

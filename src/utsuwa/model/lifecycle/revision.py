@@ -24,6 +24,7 @@ ACTIVE = "Active"
 CONDITIONS = ConditionSet((RESOURCES_AVAILABLE, CONTAINER_HEALTHY))
 
 DEPLOYING = "Deploying"
+PULLING_IMAGE = "PullingImage"
 PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
 
 _DEPLOYMENT = ConditionSet(("Progressing", "ReplicaSetReady"))
@@ -69,6 +70,11 @@ def mark_not_owned(status: Document, kind: str, name: str) -> None:
 def mark_resources_unavailable(status: Document, reason: str, message: str) -> None:
     """What the pods need cannot be had."""
     CONDITIONS.mark_false(status, RESOURCES_AVAILABLE, reason, message)
+
+
+def mark_pulling(status: Document, message: str) -> None:
+    """An image is being fetched; `message` says how far it has come."""
+    CONDITIONS.mark_unknown(status, CONTAINER_HEALTHY, PULLING_IMAGE, message)
 
 
 def mark_container_healthy(status: Document) -> None:

@@ -2,24 +2,36 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 from aiodocker import DockerError
+from aiodocker.utils import compose_auth_header
 
 from utsuwa.kit.documents import Document
-from utsuwa.model.images import ImageNotFoundError, Reference, parse_reference
+from utsuwa.model.images import (
+    TERMS,
+    ImageNotFoundError,
+    Reference,
+    Terms,
+    parse_reference,
+)
 from utsuwa.node.credentials import login_for, of_user, qualified, registry_of
+from utsuwa.node.engine.registry import Registries
 from utsuwa.node.engine.wire import Wire
-from utsuwa.node.packages import Package, Pull
+from utsuwa.node.packages import Package, Pull, megabytes
 
 LOCAL = frozenset({"kind.local", "ko.local", "dev.local", "localhost"})
 """Registries that are none: their images are built here."""
 NOT_FOUND = 404
+STALLED = 300.0
+"""Seconds after which a pull of which the engine says nothing has failed."""
 _MEGABYTE = 1e6
+_THERE = {"Download complete", "Pull complete", "Already exists"}
 
 
 @dataclass(slots=True)
@@ -31,11 +43,14 @@ class _Layers:
     def told(self, line: Document) -> str:
         """After one more line of progress: the whole in a few words."""
         detail = line.get("progressDetail") or {}
-        if line.get("id") and detail.get("total"):
-            self.known[line["id"]] = (int(detail.get("current", 0)), int(detail["total"]))
-        there = sum(current for current, _ in self.known.values()) / _MEGABYTE
-        total = sum(total for _, total in self.known.values()) / _MEGABYTE
-        return f"{there:.0f} of {total:.0f} MB" if total else ""
+        layer = line.get("id")
+        if layer and detail.get("total"):
+            self.known[layer] = (int(detail.get("current", 0)), int(detail["total"]))
+        elif layer in self.known and line.get("status") in _THERE:
+            self.known[layer] = (self.known[layer][1], self.known[layer][1])
+        there = sum(current for current, _ in self.known.values())
+        total = sum(total for _, total in self.known.values())
+        return f"{there / _MEGABYTE:.1f} of {megabytes(total)}" if total else ""
 
 
 class EngineImages:
@@ -44,6 +59,7 @@ class EngineImages:
 
     def __init__(self, wire: Wire, environment: Mapping[str, str] | None = None) -> None:
         self._wire = wire
+        self._registries = Registries()
         self._environment = os.environ if environment is None else environment
         self._pulls: dict[str, asyncio.Task[None]] = {}
         self._said: dict[str, str] = {}
@@ -57,22 +73,36 @@ class EngineImages:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._registries.close()
 
-    async def resolve(self, image: str) -> str:
+    async def resolve(self, image: str, terms: Terms = TERMS) -> str:
         """`repository@sha256:…` of `image`. One that is not here is looked up in its registry,
-        by way of the engine; an engine that cannot do that pulls it.
+        by us, or by way of the engine; where neither can, the engine pulls it. Policy `Always`
+        asks the registry even so, `Never` does not.
 
         Raises:
             ImageNotFoundError: it is neither here nor there.
         """
         reference = _parsed(image)
-        shown = await self._find(reference)
-        if shown is None:
-            digest = await self._in_registry(reference)
-            if digest:
-                return reference.pinned(digest)
-            shown = await self._pulled(reference, Pull())
-        return reference.pinned(_digest(shown, reference))
+        fresh = terms.policy == "Always" and not reference.digest and not _is_local(reference)
+        shown = None if fresh else await self._find(reference)
+        if shown is None and terms.policy == "Never":
+            raise self._never(image)
+        if shown is not None and len(_digests(shown, reference)) <= 1:
+            return reference.pinned(_digest(shown, reference))
+        # Known by several digests: one is the registry's, the others perhaps this engine's alone.
+        digest = await self._in_registry(reference, terms.auths)
+        if not digest or (shown is not None and digest not in _digests(shown, reference)):
+            if shown is None:
+                shown = await self._pulled(reference, Pull(auths=terms.auths))
+            digest = _digest(shown, reference)
+        return reference.pinned(digest)
+
+    def _never(self, image: str) -> ImageNotFoundError:
+        return ImageNotFoundError(
+            f"image {image!r} is not in {self._wire.name}, and imagePullPolicy is Never; "
+            f"load it with: {self._wire.name} load, or allow pulling"
+        )
 
     async def obtain(self, image: str, pull: Pull) -> Package:
         """The image, ready to run.
@@ -85,10 +115,7 @@ class EngineImages:
         fresh = pull.policy == "Always" and not reference.digest and not _is_local(reference)
         shown = None if fresh else await self._find(reference)
         if shown is None and pull.policy == "Never":
-            raise ImageNotFoundError(
-                f"image {image!r} is not in {self._wire.name}, and imagePullPolicy is Never; "
-                f"load it with: {self._wire.name} load, or allow pulling"
-            )
+            raise self._never(image)
         if shown is None:
             shown = await self._pulled(reference, pull)
         config = shown.get("Config") or {}
@@ -97,6 +124,7 @@ class EngineImages:
             pinned=reference.pinned(_digest(shown, reference)),
             user=str(config.get("User") or ""),
             stop_signal=str(config.get("StopSignal") or ""),
+            size=int(shown.get("Size") or 0),
         )
 
     # --- here -----------------------------------------------------------------------------------
@@ -126,21 +154,38 @@ class EngineImages:
 
     # --- elsewhere ------------------------------------------------------------------------------
 
-    async def _in_registry(self, reference: Reference) -> str:
-        """The digest that the registry tells; "" from an engine that does not ask."""
+    async def _in_registry(self, reference: Reference, auths: Sequence[Document]) -> str:
+        """The digest that the registry tells; "" where nobody can ask it."""
         if _is_local(reference):
             return ""
+        login = await self._login(reference, auths)
+        found = await self._registries.digest(reference, login)
+        return found or await self._by_engine(reference, login)
+
+    async def _by_engine(self, reference: Reference, login: dict[str, str] | None) -> str:
         client = self._wire.client
         name = f"{qualified(reference.repository)}:{reference.tag}"
         url = f"{client.docker_host}/{client.api_version}/distribution/{name}/json"
+        headers = {} if login is None else {"X-Registry-Auth": compose_auth_header(login)}
         try:
-            async with client.session.get(url) as response:
-                if response.status >= 400:
+            async with client.session.get(url, headers=headers) as response:
+                if response.status >= HTTPStatus.BAD_REQUEST:
                     return ""
                 told = await response.json(content_type=None)
                 return str(told["Descriptor"]["digest"])
         except (aiohttp.ClientError, OSError, ValueError, KeyError, TypeError):
             return ""
+
+    async def _login(
+        self, reference: Reference, auths: Sequence[Document]
+    ) -> dict[str, str] | None:
+        """The Pod's, else those of whoever runs us."""
+        found = login_for(reference.repository, auths)
+        if found is None:
+            registry = registry_of(reference.repository)
+            own = await asyncio.to_thread(of_user, self._environment, Path.home(), registry)
+            found = login_for(reference.repository, own)
+        return found
 
     async def _pulled(self, reference: Reference, pull: Pull) -> Any:
         if _is_local(reference):
@@ -157,8 +202,8 @@ class EngineImages:
             task.add_done_callback(lambda _: self._forget(key))
         # Shielded: who no longer waits does not stop what the next one waits for.
         while not task.done():
-            await asyncio.wait((task,), timeout=1.0)
             pull.progress(self._said.get(key, ""))
+            await asyncio.wait((task,), timeout=1.0)
         task.result()
         shown = await self._find(reference)
         if shown is None:
@@ -172,8 +217,7 @@ class EngineImages:
             task.exception()  # seen, though perhaps nobody waits any more
 
     async def _pull(self, reference: Reference, pull: Pull) -> None:
-        auths = [*pull.auths, *await asyncio.to_thread(of_user, self._environment, Path.home())]
-        login = login_for(reference.repository, auths)
+        login = await self._login(reference, pull.auths)
         repository = qualified(reference.repository)
         name = f"{repository}@{reference.digest}" if reference.digest else (
             f"{repository}:{reference.tag}"
@@ -182,8 +226,14 @@ class EngineImages:
         say: Callable[[str], None] = lambda text: self._said.__setitem__(str(reference), text)  # noqa: E731
         try:
             lines = self._wire.client.images.pull(name, auth=login, stream=True)
-            async for line in lines:
-                say(layers.told(line))
+            async with asyncio.timeout(STALLED) as patience:
+                async for line in lines:
+                    patience.reschedule(asyncio.get_running_loop().time() + STALLED)
+                    say(layers.told(line))
+        except TimeoutError as error:
+            raise ImageNotFoundError(
+                f"image {name!r} cannot be pulled: nothing came for {STALLED:g} s"
+            ) from error
         except DockerError as error:
             raise ImageNotFoundError(f"image {name!r} cannot be pulled: {error.message}") from error
         except (aiohttp.ClientError, OSError) as error:
@@ -206,9 +256,15 @@ def _digest(shown: Any, reference: Reference) -> str:
     own id alone."""
     if reference.digest:
         return reference.digest
+    own = _digests(shown, reference)
+    others = [name.partition("@")[2] for name in shown.get("RepoDigests") or ()]
+    return str(next(iter([*own, *others, shown["Id"]])))
+
+
+def _digests(shown: Any, reference: Reference) -> list[str]:
+    """The digests by which the engine knows the image in its repository."""
+    if reference.digest:
+        return [reference.digest]
     known = [name.partition("@") for name in shown.get("RepoDigests") or ()]
     own = qualified(reference.repository)
-    for repository, _, digest in known:
-        if qualified(repository) == own:
-            return str(digest)
-    return str(known[0][2] if known else shown["Id"])
+    return [str(digest) for repository, _, digest in known if qualified(repository) == own]

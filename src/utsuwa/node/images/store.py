@@ -16,7 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from utsuwa.model.images import ImageNotFoundError, Reference, parse_reference
+from utsuwa.model.images import (
+    TERMS,
+    ImageNotFoundError,
+    Reference,
+    Terms,
+    parse_reference,
+)
 from utsuwa.node.images.bundle import SOURCE, Bundle, read_bundle, write_manifest
 from utsuwa.node.images.content import Entry, digest, entries
 from utsuwa.node.images.errors import BuildError
@@ -136,7 +142,7 @@ class ImageStore:
             )
         return []
 
-    async def resolve(self, image: str) -> str:
+    async def resolve(self, image: str, terms: Terms = TERMS) -> str:
         """`repository@sha256:…` of `image`, a reference by tag or by digest.
 
         Raises:
