@@ -91,14 +91,13 @@ def failed(up: Up) -> str:
 
 def coming(up: Up) -> str:
     """What the Service says of its image while it comes."""
-    try:
-        condition = ready(up, "shop")
-    except AssertionError:
-        return ""  # it is not there yet
-    found = up.get("ksvc", "shop").get("status", {}).get("conditions", ())
-    condition = next((c for c in found if c["type"] == "ConfigurationsReady"), {})
-    message = str(condition.get("message", ""))
-    return message if " of " in message else ""
+    listed = up.get("ksvc")["items"]  # it may not be there yet
+    found = listed[0].get("status", {}).get("conditions", []) if listed else []
+    for one in found:
+        message = str(one.get("message", ""))
+        if one["type"] == "ConfigurationsReady" and " of " in message:
+            return message
+    return ""
 
 
 def test_what_a_registry_refuses_is_told_in_its_words(

@@ -43,7 +43,7 @@ def login_for(repository: str, auths: Iterable[Document]) -> dict[str, str] | No
     registry or of a path in it, the longest that fits. None where nobody has any."""
     wanted = qualified(repository)
     for one in auths:
-        for where in sorted(one, key=len, reverse=True):
+        for where in sorted(one, key=lambda key: len(_place(key)), reverse=True):
             place = _place(where)
             fits = wanted == place or wanted.startswith(f"{place}/")
             if fits and (found := _login(one[where])):

@@ -178,12 +178,13 @@ class FakeChecks:
 
 class FakeImages:
     """Every reference in `known` is a bundle whose command is `["app"]`; `packages`: images of an
-    engine. Mutable state: `pulls`, how they were asked for."""
+    engine, which take `slow` seconds. Mutable state: `pulls`, how they were asked for."""
 
     def __init__(self, root: Path, *known: str, env: Mapping[str, str] | None = None) -> None:
         self.known = set(known)
         self.packages: dict[str, Package | ImageNotFoundError] = {}
         self.pulls: list[Pull] = []
+        self.slow = 0.0
         self._bundle = Bundle(DIGEST, root, ("app",), "command", dict(env or {}))
 
     async def resolve(self, image: str, terms: Terms = TERMS) -> str:
@@ -203,6 +204,9 @@ class FakeImages:
     async def obtain(self, image: str, pull: Pull) -> Package:
         """What :attr:`packages` holds: an image, or the error that says why there is none."""
         self.pulls.append(pull)
+        if self.slow:
+            pull.progress("1 MB")
+            await asyncio.sleep(self.slow)
         found = self.packages[image]
         if isinstance(found, ImageNotFoundError):
             raise found

@@ -232,6 +232,61 @@ def test_the_first_login_that_fits_counts() -> None:
     assert credentials.login_for("quay.io/x/y", auths) is None
 
 
+def test_the_login_of_the_longest_path_counts() -> None:
+    """Of one file or Secret; a path is no prefix of another word."""
+    auths = [
+        {
+            "https://ghcr.io": a_login("all"),
+            "ghcr.io/team": a_login("team"),
+            "ghcr.io/tea": a_login("tea"),
+        }
+    ]
+    assert (credentials.login_for("ghcr.io/team/shop", auths) or {})["username"] == "team"
+    assert (credentials.login_for("ghcr.io/other/shop", auths) or {})["username"] == "all"
+
+
+def test_a_credential_helper_is_asked(tmp_path: Path) -> None:
+    """That of the registry, or of everything; one that knows nothing is none."""
+    helper = tmp_path / "docker-credential-safe"
+    helper.write_text(
+        "#!/bin/sh\nread name\n[ $name = ghcr.io ] || exit 1\n"
+        'echo \'{"Username": "ann", "Secret": "s"}\'\n'
+    )
+    helper.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "DOCKER_CONFIG": str(tmp_path)}
+    config = {"credHelpers": {"ghcr.io": "safe", "quay.io": "safe", "gcr.io": "none"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    said = credentials.of_user(environment, tmp_path, "ghcr.io")
+    assert credentials.login_for("ghcr.io/a/b", said) == {"username": "ann", "password": "s"}
+    for registry in ("quay.io", "gcr.io", ""):
+        assert credentials.of_user(environment, tmp_path, registry) == []
+
+
+async def test_a_pull_is_told_as_long_as_it_lasts(node: Node) -> None:
+    """In the waiting state, and as events with time and size."""
+    node.images.packages[IMAGE] = Package("sha256:abc", PINNED, size=61_000_000)
+    node.images.slow = 2.0
+    await node.create(a_pod(image=IMAGE))
+    waiting = (await node.container())["state"]["waiting"]
+    assert waiting == {"reason": "ContainerCreating", "message": f"pulling image {IMAGE}: 1 MB"}
+    await node.settle(3.0)
+    assert "running" in (await node.container())["state"]
+    assert node.events.said == [
+        ("Pulling", f'Pulling image "{IMAGE}"'),
+        ("Pulled", f'Pulled image "{IMAGE}" in 2.0 s, 61 MB'),
+    ]
+
+
+async def test_a_pull_secret_that_does_not_exist_is_said_where_the_pull_fails(node: Node) -> None:
+    """It may well be the reason."""
+    node.images.packages[IMAGE] = ImageNotFoundError("unauthorized")
+    pod = a_pod(image=IMAGE)
+    pod["spec"]["imagePullSecrets"] = [{"name": "team"}]
+    await node.create(pod)
+    message = (await node.container())["state"]["waiting"]["message"]
+    assert message == "unauthorized; the pull secret default/team does not exist"
+
+
 def test_logins_of_whoever_runs_us(tmp_path: Path) -> None:
     """From the files of docker and podman; one that is broken is none."""
     (tmp_path / ".docker").mkdir()
