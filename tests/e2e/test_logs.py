@@ -1,12 +1,15 @@
 """Logs of real processes: bounded while they are written and followed, and kept afterwards."""
 
+import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from tests.e2e.conftest import Up, need, until
@@ -59,6 +62,8 @@ def chatty(up: Up, tmp_path: Path) -> Up:
     (source / "main.py").write_text(CHATTY)
     up.kubectl("-n", "knative-serving", "patch", "cm", "config-observability",
                "--type", "merge", "-p", BOUNDS)  # fmt: skip
+    up.kubectl("-n", "knative-serving", "patch", "cm", "config-autoscaler",
+               "--type", "merge", "-p", '{"data":{"stable-window":"6s"}}')  # fmt: skip
     up.run("build", str(source), "-t", "chatty:1")
     up.run("deploy", "chatty", "--image", "chatty:1", "--min-scale", "1", "--max-scale", "1")
     return up
@@ -161,3 +166,51 @@ def test_the_life_before_is_there_with_its_last_lines(chatty: Up) -> None:
     before = chatty.kubectl("logs", pod, "--previous").stdout.encode().splitlines(keepends=True)
     assert before[-1] == b"said goodbye\n"
     assert numbers(before)[-1] == 11_999
+
+
+def test_a_service_tells_all_that_its_pods_wrote(chatty: Up, followers: list[Followed]) -> None:
+    """Structured lines by level and request, of pods that are gone too, and on across a restart
+    of control."""
+    said = (
+        '{"severity":"INFO","message":"began","requestId":"r-77"}',
+        '{"severity":"ERROR","message":"disk+full","free":0,"requestId":"r-77"}',
+        "plain+text",
+    )
+    for text in said:
+        chatty.call(HOST, "/?say=" + quote(text, safe="+"))
+    until(lambda: "disk full" in chatty.run("logs", "chatty").stdout, 10)
+    lines = chatty.run("logs", "chatty").stdout.splitlines()
+    assert lines[-3:] == ["INFO began requestId=r-77", "ERROR disk full free=0 requestId=r-77",
+                          "plain text"]  # fmt: skip
+    worst = chatty.run("logs", "chatty", "--level", "warning", "-o", "json").stdout
+    (found,) = map(json.loads, worst.splitlines())
+    assert (found["message"], found["payload"]["free"]) == ("disk full", 0)
+    about = chatty.run("logs", "chatty", "--request-id", "r-77", "--since", "1h").stdout
+    assert len(about.splitlines()) == 2
+
+    first = pod_of(chatty)
+    following = Followed(
+        [sys.executable, "-m", "utsuwa.cli", "logs", "chatty", "-f", "--tail", "1"],
+        chatty.environment,
+    )
+    followers.append(following)
+    until(lambda: following.lines, 10, "the first line")
+    chatty.run("deploy", "chatty", "--image", "chatty:1", "--min-scale", "1", "--env", "NEW=1")
+    until(lambda: first not in chatty.kubectl("get", "pods", "-o", "name").stdout, 30)
+    chatty.call(HOST, "/?say=second+pod")
+    until(lambda: any(b"second pod" in line for line in following.lines), 10)
+    os.kill(chatty.pid_of("control"), signal.SIGKILL)
+    chatty.call(HOST, "/?say=while+control+was+down")
+    until(lambda: any(b"was down" in line for line in following.lines), 20)
+    assert len([line for line in following.lines if b"second pod" in line]) == 1
+    both = chatty.run("logs", "chatty").stdout
+    assert f"{first} | plain text" in both
+    assert "while control was down" in both
+    assert "plain text" not in chatty.run("logs", "chatty", "--revision", "chatty-00002").stdout
+
+    chatty.run("delete", "chatty")
+    until(lambda: not chatty.get("pods")["items"], 30)
+    gone = chatty.run("logs", "chatty", "--tail", "2", "--search", "CONTROL")
+    assert gone.stdout.endswith("while control was down\n")
+    assert "no pod is running" in gone.stderr
+    assert "not found" in chatty.run("logs", "nobody", check=False).stderr

@@ -26,6 +26,7 @@ _SUB_VERBS = {
     "finalize": ["update"],
     "decisions": ["get"],
     "history": ["get"],
+    "logs": ["get"],
     "attach": ["create", "get"],
     "exec": ["create", "get"],
     "portforward": ["create", "get"],

@@ -13,9 +13,10 @@ from aiohttp import web
 
 from utsuwa.apiserver.calls import Call
 from utsuwa.apiserver.ports import Backend, LogSource
+from utsuwa.apiserver.service_logs import since
 from utsuwa.apiserver.status import bad_request
 from utsuwa.cluster.errors import BadRequestError, NotFoundError
-from utsuwa.kit.clock import Clock, parse_rfc3339, rfc3339
+from utsuwa.kit.clock import Clock, rfc3339
 from utsuwa.kit.documents import Document, dig
 from utsuwa.logs.file import kept_from, line_start, opened, read, size_of, tail_start
 from utsuwa.logs.times import Times
@@ -114,15 +115,6 @@ class Logs:
         return self._source.path(pod, wish.container, False) != reader.path  # started again
 
     def _wish(self, call: Call, pod: Document) -> _Wish:
-        since = None
-        seconds = call.number("sinceSeconds")
-        if seconds is not None:
-            since = self._clock.now() - seconds
-        elif call.query.get("sinceTime"):
-            try:
-                since = parse_rfc3339(call.query["sinceTime"])
-            except ValueError as error:
-                raise bad_request(f"sinceTime: expected an RFC 3339 time: {error}") from error
         return _Wish(
             container_of(pod, call.query.get("container", "")),
             call.flag("follow"),
@@ -130,7 +122,7 @@ class Logs:
             call.flag("timestamps"),
             call.number("tailLines"),
             call.number("limitBytes"),
-            since,
+            since(call, self._clock),
         )
 
 

@@ -34,7 +34,7 @@ _SERVED_HERE: dict[Kind, tuple[str, ...]] = {
     POD: STREAMED,
     POD_AUTOSCALER: ("decisions",),
     REVISION: ("history",),
-    SERVICE: ("history",),
+    SERVICE: ("history", "logs"),
     SERVICE_ACCOUNT: ("token",),
 }
 """Sub-resources that are no part of the stored object."""
@@ -91,5 +91,6 @@ def _resolve(api_version: str, rest: list[str]) -> Target | None:
 
 def served_subresources(kind: Kind) -> tuple[str, ...]:
     """The sub-resources of a kind; Namespaces also have `finalize`, PodAutoscalers `decisions`,
-    Pods their streams, ServiceAccounts `token`, Services and Revisions of ours `history`."""
+    Pods their streams, ServiceAccounts `token`, Services and Revisions of ours `history`, Services
+    `logs`."""
     return (*kind.subresources, *_SERVED_HERE.get(kind, ()))

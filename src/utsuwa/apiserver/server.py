@@ -40,6 +40,7 @@ from utsuwa.apiserver.ports import (
     User,
 )
 from utsuwa.apiserver.reads import Reads
+from utsuwa.apiserver.service_logs import LOGS, LogsOfServices, reading_logs
 from utsuwa.apiserver.shown import WHY_NOT, Shown, is_shown
 from utsuwa.apiserver.status import (
     InternalError,
@@ -58,6 +59,7 @@ from utsuwa.kit.documents import Document, decode, encode
 from utsuwa.kit.ids import Ids
 from utsuwa.kit.log import get_logger
 from utsuwa.kit.tasks import TaskSet
+from utsuwa.logs.reading import ServiceLogs
 from utsuwa.model.kinds import NAMESPACE, Kind
 
 _log = get_logger(__name__)
@@ -70,7 +72,7 @@ _VERBS = {
 }  # fmt: skip
 _LONGEST_WARNING, _MOST_WARNED = 1024, 4096
 """Characters of one warning, and of all that an answer carries."""
-_READ_ONLY = frozenset({"log", "decisions", HISTORY, "token", *STREAMED})
+_READ_ONLY = frozenset({"log", LOGS, "decisions", HISTORY, "token", *STREAMED})
 """Sub-resources that nobody changes."""
 _MADE_OF_ONE = frozenset({"token", *STREAMED})
 """Sub-resources that are created by a POST to a named object."""
@@ -101,6 +103,7 @@ class ApiServer:
         containers: Containers | None = None,
         history: HistorySource | None = None,
         console: LinkSource | None = None,
+        service_logs: ServiceLogs | None = None,
     ) -> None:
         cluster, admission = Views(cluster), admission_of_views(admission)
         reads = Reads(cluster, clock)
@@ -118,6 +121,7 @@ class ApiServer:
         self._shown = Shown(cluster, reads, clock)
         self._watches = Watches(cluster, reads, self._shown, clock)
         self._logs = Logs(cluster, logs, clock)
+        self._service_logs = LogsOfServices(cluster, service_logs, clock)
         self._measured = Measured(
             cluster, reads, clock,
             usage=usage or NothingKnown(), decisions=decisions or NothingKnown(),
@@ -125,6 +129,11 @@ class ApiServer:
         self._links = console
         self._histories = Histories(cluster, history or NoHistory())
         self._streams = Streams(cluster, containers or NoContainers())
+        self._streamed = {
+            "log": self._logs.serve,
+            LOGS: self._service_logs.serve,
+            **dict.fromkeys(STREAMED, self._streams.serve),
+        }
         self._tasks = TaskSet()
         self._writers: dict[str, _Answer] = {
             "create": writes.create,
@@ -158,6 +167,7 @@ class ApiServer:
         """Take no more connections, end watches, logs and streams cleanly, then cut what is left."""
         self._watches.close()
         self._logs.close()
+        self._service_logs.close()
         self._streams.close()
         if self._runner is not None:
             await self._runner.cleanup()
@@ -240,7 +250,7 @@ class ApiServer:
         verb, target = _verb(call, method), call.target
         namespace = target.name if target.kind is NAMESPACE else target.namespace
         attributes = Attributes(verb, target.kind, namespace, target.name, target.subresource, path)
-        self._check_allowed(call.user, reading(attributes))
+        self._check_allowed(call.user, reading_logs(reading(attributes)))
         return verb
 
     async def _serve(self, call: Call, request: web.BaseRequest) -> web.StreamResponse:
@@ -248,10 +258,8 @@ class ApiServer:
         verb = self._allowed(call, request.method, request.path)
         if verb == "watch":
             return await self._watches.serve(call, request)
-        if target.subresource == "log":
-            return await self._logs.serve(call, request)
-        if target.subresource in STREAMED:
-            return await self._streams.serve(call, request)
+        if target.subresource in self._streamed:
+            return await self._streamed[target.subresource](call, request)
         if not is_acceptable(request.headers.get("Accept", "")):
             raise NotAcceptableError(
                 "only the following media types are accepted: application/json, application/yaml"

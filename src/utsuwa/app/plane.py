@@ -44,6 +44,7 @@ from utsuwa.kit.documents import Document
 from utsuwa.kit.ids import Ids
 from utsuwa.kit.log import get_logger
 from utsuwa.kit.tasks import OnDeath, TaskSet
+from utsuwa.logs.reading import ServiceLogs
 from utsuwa.model.builtin_roles import AUTHENTICATED, MASTERS
 from utsuwa.model.kinds import CONFIG_MAP, KINDS, REVISION
 from utsuwa.model.usage import PodUse
@@ -157,6 +158,7 @@ class ControlPlane:
             decisions=Decisions(self._scaler, self._horizontal),
             containers=Containers(self._node.access),
             history=Told(self._recorder, self._fleet),
+            service_logs=ServiceLogs(self._layout.logs, clock, self._node.uids),
             console=self._links,
         )
         self._console = self._links.console = console.build(

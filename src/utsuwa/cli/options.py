@@ -60,6 +60,28 @@ class Connection:
             raise Failure(str(error)) from error
 
 
+class Duration(click.ParamType[float]):
+    """A Go duration such as 90s or 10m, in seconds."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The seconds."""
+        from utsuwa.kit.units import parse_duration
+
+        if isinstance(value, float):
+            return value
+        try:
+            seconds = parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if seconds <= 0:
+            self.fail(f"duration {value!r}: expected more than zero", param, ctx)
+        return seconds
+
+
 def connection_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Adds --data-dir and --kubeconfig; the command gets `connection: Connection`."""
 

@@ -1,95 +1,123 @@
-"""Follows the logs of several pods at once: a thread for each, one queue, one printer."""
+"""The logs of a service as its server tells them, and as people read them."""
 
-import queue
-import threading
+import json
+import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from utsuwa.app.api import ApiRefusedError, NoServerError
-from utsuwa.cli.resources import PODS
+from utsuwa.app.api import NoServerError
+from utsuwa.cli.resources import SERVICES
 
 if TYPE_CHECKING:
     from utsuwa.app.api import Client
 
 _FOR_EVER = 365 * 86400.0
-_END = None
+_PATIENCE = 30.0
+"""Seconds for which a server may be away that is followed: it is being started anew."""
+_AGAIN = 0.5
+_COLOURS: dict[str, dict[str, Any]] = {
+    "DEBUG": {"dim": True},
+    "NOTICE": {"fg": "cyan"},
+    "WARNING": {"fg": "yellow"},
+    "ERROR": {"fg": "red"},
+    "CRITICAL": {"fg": "red", "bold": True},
+    "ALERT": {"fg": "red", "bold": True},
+    "EMERGENCY": {"fg": "red", "bold": True},
+}
 
-Line = tuple[str, str]
-"""Pod and text, without the line's end."""
-
-
-def lines(client: "Client", namespace: str, pod: str, *, tail: int | None) -> Iterator[str]:
-    """What `pod` has printed so far, or the last `tail` lines of it."""
-    for line in client.lines(log_path(namespace, pod, tail=tail), timeout=30.0):
-        yield _text(line)
-
-
-def log_path(namespace: str, pod: str, *, tail: int | None, follow: bool = False) -> str:
-    """The path of a pod's log."""
-    query = {}
-    if follow:
-        query["follow"] = "true"
-    if tail is not None:
-        query["tailLines"] = str(tail)
-    path = PODS.path(namespace, pod, "log")
-    return f"{path}?{urlencode(query)}" if query else path
+Line = dict[str, Any]
 
 
-class Follower:
-    """Follows every pod that has `labels`, those that come later included.
+class Told:
+    """What one question about the logs of a service is answered with.
 
-    Mutable state: `_seen`, used by the watching thread alone; the queue is what threads share.
+    Mutable state, while it follows: `_seen`, how far each file has been told, and `_latest`, when
+    the last line was written.
     """
 
     def __init__(
-        self, client: "Client", namespace: str, labels: Mapping[str, str], tail: int | None
+        self, client: "Client", namespace: str, name: str, query: Mapping[str, str]
     ) -> None:
         self._client = client
-        self._namespace = namespace
-        self._labels = labels
-        self._tail = tail
-        self._seen: set[str] = set()
-        self._queue: queue.SimpleQueue[Line | Exception | None] = queue.SimpleQueue()
+        self._path = SERVICES.path(namespace, name, "logs")
+        self._query = dict(query)
+        self._seen: dict[tuple[str, ...], int] = {}
+        self._latest = ""
 
     def __repr__(self) -> str:
-        return f"<Follower of {len(self._seen)} pods in {self._namespace}>"
+        return f"<Told {self._path} {self._query}>"
+
+    def sources(self) -> list[Line]:
+        """The files that there are."""
+        found: list[Line] = self._client.fetch(self._path, {"sources": "true"})["items"]
+        return found
+
+    def raw(self) -> Iterator[str]:
+        """The lines as they were written."""
+        query = urlencode({**self._query, "format": "text"})
+        for line in self._client.lines(f"{self._path}?{query}", timeout=_FOR_EVER):
+            yield line.decode("utf-8", "replace").rstrip("\n")
 
     def lines(self) -> Iterator[Line]:
-        """Lines as they come, until the server goes. Raises what the watch on pods raises."""
-        threading.Thread(target=self._watch, daemon=True).start()
-        while (item := self._queue.get()) is not _END:
-            if isinstance(item, Exception):
-                raise item
-            yield item
+        """The lines, parsed. While it follows, a server that is started anew is asked again, and
+        no line is told twice.
 
-    def _watch(self) -> None:
-        try:
-            while True:
-                for event in self._client.watch(
-                    PODS, self._namespace, labels=self._labels, timeout=3600.0
-                ):
-                    self._look_at(event["object"])
-        except (NoServerError, ApiRefusedError, TimeoutError) as error:
-            self._queue.put(error)
-        finally:
-            self._queue.put(_END)
+        Raises:
+            NoServerError: it does not come back.
+        """
+        deadline = 0.0
+        while True:
+            try:
+                for line in self._once():
+                    deadline = 0.0
+                    yield line
+                if "follow" not in self._query:
+                    return
+            except NoServerError:
+                now = time.monotonic()  # noqa: TID251  (a person waits, no clock is at hand)
+                deadline = deadline or now + _PATIENCE
+                if "follow" not in self._query or now > deadline or not self._latest:
+                    raise
+            time.sleep(_AGAIN)  # noqa: TID251  (likewise)
 
-    def _look_at(self, pod: Mapping[str, Any]) -> None:
-        name = pod["metadata"]["name"]
-        if name in self._seen or (pod.get("status") or {}).get("phase", "Pending") == "Pending":
-            return
-        self._seen.add(name)
-        threading.Thread(target=self._follow, args=(name,), daemon=True).start()
+    def _once(self) -> Iterator[Line]:
+        query = dict(self._query)
+        if self._latest:
+            query["sinceTime"] = self._latest
+            query.pop("sinceSeconds", None)
+            query.pop("tailLines", None)
+        for text in self._client.lines(f"{self._path}?{urlencode(query)}", timeout=_FOR_EVER):
+            line: Line = json.loads(text)
+            file = tuple(
+                str(line.get(part, "")) for part in ("kind", "pod", "container", "restart")
+            )
+            if line["position"] > self._seen.get(file, -1):
+                self._seen[file] = line["position"]
+                self._latest = max(self._latest, line["received"])
+                yield line
 
-    def _follow(self, pod: str) -> None:
-        path = log_path(self._namespace, pod, tail=self._tail, follow=True)
-        try:
-            for line in self._client.lines(path, timeout=_FOR_EVER):
-                self._queue.put((pod, _text(line)))
-        except (NoServerError, ApiRefusedError, TimeoutError):
-            return  # the pod has gone, or the server, which the watch will tell
+
+def shown(line: Line, *, head: bool, times: bool = False) -> tuple[str, dict[str, Any]]:
+    """A line as people read it, and the style of its severity."""
+    parts = []
+    if times:
+        parts.append(line["time"])
+    if head:
+        parts.append(f"{line.get('pod') or line['kind']} |")
+    severity = line["severity"]
+    if "payload" in line or "text" in line:  # a structured one
+        if severity != "DEFAULT":
+            parts.append(severity)
+        parts.append(line["message"])
+        payload = {} if line["message"] == line.get("text") else line.get("payload", {})
+        parts += [f"{name}={_value(value)}" for name, value in payload.items()]
+    else:
+        parts.append(line["message"])
+    return " ".join(parts), _COLOURS.get(severity, {})
 
 
-def _text(line: bytes) -> str:
-    return line.decode("utf-8", "replace").rstrip("\n")
+def _value(value: Any) -> str:
+    if isinstance(value, str) and value and not any(c.isspace() or c in '"=' for c in value):
+        return value
+    return json.dumps(value, ensure_ascii=False)

@@ -155,6 +155,10 @@ class NodeAgent:
             _log.warning("pods did not end in time", pods=len(self._workers))
             await asyncio.gather(*(self._runtime.sweep(uid) for uid in list(self._workers)))
 
+    def uids(self) -> frozenset[str]:
+        """Of the Pods that are here."""
+        return frozenset(self._workers)
+
     def log_path(self, pod: Document, container: str, previous: bool) -> Path | None:
         """The file with the output of `container`: of its present life, or (`previous`) of the
         one before. None where there was none."""

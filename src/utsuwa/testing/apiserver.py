@@ -24,6 +24,7 @@ from utsuwa.kit.clock import Clock, SystemClock
 from utsuwa.kit.documents import Document
 from utsuwa.kit.ids import Ids
 from utsuwa.kit.tasks import TaskSet
+from utsuwa.logs.reading import ServiceLogs
 from utsuwa.model import builtin_roles
 from utsuwa.model.kinds import RIGHTS_KINDS, SECRET, SERVICE_ACCOUNT
 from utsuwa.model.usage import PodUse
@@ -163,6 +164,7 @@ async def serving(
             containers=containers,
             history=history,
             console=links,
+            service_logs=ServiceLogs(directory / "logs", used, tuple),
         )
         informers.start(tasks)
         await informers.synced()

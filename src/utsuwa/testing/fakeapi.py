@@ -29,6 +29,9 @@ class FakeApi:
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str, str], Document] = {}
         self.logs: dict[str, str] = {}
+        """By pod."""
+        self.service_logs: dict[str, list[Document]] = {}
+        """By Service: the lines."""
         self.requests: list[str] = []
         self.react: React = lambda _api, _document: None
         self.refuse: dict[str, Document] = {}
@@ -127,11 +130,19 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (the parent's name)
         """Say nothing."""
 
+    def _service_logs(self, lines: list[Document], sources: bool) -> None:
+        if sources:
+            self._answer({"items": lines})
+        else:
+            self._text("".join(json.dumps(line) + "\n" for line in lines))
+
     def do_GET(self) -> None:
         plural, namespace, name, rest = self._target()
         query = parse_qs(urlsplit(self.path).query)
         if rest == "log":
             self._text(self.api.logs.get(name, ""))
+        elif rest == "logs" and (plural, namespace, name) in self.api.objects:
+            self._service_logs(self.api.service_logs.get(name, []), "sources" in query)
         elif rest and name:
             found = self.api.objects.get((f"{plural}/{rest}", namespace, name))
             self._answer(found or status(404, "NotFound", f'{plural} "{name}" not found'))

@@ -1,7 +1,6 @@
 """The commands against an API server: what they send, print and return."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -402,51 +401,50 @@ def test_what_traffic_cannot_mean_is_wrong_usage(
 # --- logs --------------------------------------------------------------------------------------
 
 
-def pod(name: str) -> Document:
-    """A pod of hello."""
-    labels = {"serving.knative.dev/service": "hello", "serving.knative.dev/revision": "hello-00001"}
+def line(pod: str, message: str, position: int = 0, **more: Any) -> Document:
+    """A line of hello, and the file that it is in."""
     return {
-        "metadata": {"name": name, "namespace": "default", "labels": labels},
-        "status": {"phase": "Running"},
-    }
+        "kind": "output", "pod": pod, "revision": "hello-00001", "alive": True,
+        "position": position, "received": "2026-01-01T00:00:00Z", "time": "2026-01-01T00:00:00Z",
+        "severity": "DEFAULT", "message": message, **more,
+    }  # fmt: skip
 
 
 def test_logs_of_several_pods_name_the_pod(utsuwa: Type, api: FakeApi) -> None:
     """With one pod there is nothing to tell apart."""
     utsuwa("deploy", "hello", "--image", "i", "--no-wait")
-    api.put("pods", pod("one"))
-    api.logs = {"one": "a\nb\n", "two": "c\n"}
+    api.service_logs["hello"] = [line("one", "a", 2), line("one", "b", 4)]
     assert utsuwa("logs", "hello").out == "a\nb\n"
-    api.put("pods", pod("two"))
+    api.service_logs["hello"].append(line("two", "c", 2))
     assert utsuwa("logs", "hello").out == "one | a\none | b\ntwo | c\n"
 
 
-def test_logs_outlive_the_pod(utsuwa: Type, api: FakeApi, tmp_path: Path) -> None:
-    """At zero there is nobody to ask, but the files are there: the last pod's are shown."""
+def test_structured_lines_are_told_in_a_sentence(utsuwa: Type, api: FakeApi) -> None:
+    """Or as JSON; the server is asked for what fits."""
     utsuwa("deploy", "hello", "--image", "i", "--no-wait")
-    labels = {"serving.knative.dev/service": "hello"}
-    name = {"name": "hello-00001", "namespace": "default", "labels": labels}
-    api.put("revisions", {"metadata": name, "spec": {}})
-    for age, (directory, text) in enumerate(
-        {
-            "hello-00001-deployment-1-a_u": "newer\n",
-            "hello-00001-deployment-1-b_u": "older\n",
-            "hello-00002-deployment-1-c_u": "of another revision\n",
-        }.items()
-    ):
-        log = tmp_path / "logs" / "default" / directory / "user-container" / "0.log"
-        log.parent.mkdir(parents=True)
-        log.write_text(text)
-        os.utime(log, (1000 - age, 1000 - age))
+    slow = line("one", "slow", severity="WARNING", text="{…}", payload={"ms": 31, "at": "a b"})
+    api.service_logs["hello"] = [slow]
+    result = utsuwa("logs", "hello", "--level", "warning", "--since", "10m", "--timestamps")
+    assert result.out == '2026-01-01T00:00:00Z WARNING slow ms=31 at="a b"\n'
+    assert "sinceSeconds=600&level=warning" in api.requests[-1]
+    assert json.loads(utsuwa("logs", "hello", "-o", "json").out) == slow
+    utsuwa("logs", "hello", "--request-id", "abc")
+    assert "requestID=abc&requests=with" in api.requests[-1]
+
+
+def test_logs_outlive_the_pod(utsuwa: Type, api: FakeApi) -> None:
+    """At zero there is nobody to ask, but the files are there."""
+    utsuwa("deploy", "hello", "--image", "i", "--no-wait")
+    api.service_logs["hello"] = [line("one", "a", alive=False)]
     result = utsuwa("logs", "hello")
-    assert result.out == "newer\n"
-    assert "hello-00001-deployment-1-a" in result.err
+    assert (result.out, "no pod is running; this is what" in result.err) == ("a\n", True)
 
 
 def test_logs_of_nothing_say_so(utsuwa: Type, api: FakeApi) -> None:
-    """No pod, no file."""
+    """No pod, no file; no request log."""
     utsuwa("deploy", "hello", "--image", "i", "--no-wait")
     assert "no pod is running, and none has left a log" in utsuwa("logs", "hello").err
+    assert "logging.enable-request-log" in utsuwa("logs", "hello", "--requests").err
     assert utsuwa("logs", "nope").code == 1
 
 

@@ -5,34 +5,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from utsuwa.cli.complete import service_names
-from utsuwa.cli.options import Connection, connection_options, namespace_option
+from utsuwa.cli.options import Connection, Duration, connection_options, namespace_option
 
 if TYPE_CHECKING:
     from utsuwa.cli.explained import Asker
 
 _FORMS = click.Choice(["text", "yaml", "json"])
-
-
-class Duration(click.ParamType[float]):
-    """A Go duration such as 90s or 10m, in seconds."""
-
-    name = "duration"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """The seconds."""
-        from utsuwa.kit.units import parse_duration
-
-        if isinstance(value, float):
-            return value
-        try:
-            seconds = parse_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        if seconds <= 0:
-            self.fail(f"duration {value!r}: expected more than zero", param, ctx)
-        return seconds
 
 
 @click.command("explain", short_help="Say why there are so many pods, and what would change it.")
