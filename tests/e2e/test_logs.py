@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -214,3 +215,54 @@ def test_a_service_tells_all_that_its_pods_wrote(chatty: Up, followers: list[Fol
     assert gone.stdout.endswith("while control was down\n")
     assert "no pod is running" in gone.stderr
     assert "not found" in chatty.run("logs", "nobody", check=False).stderr
+
+
+def test_requests_are_logged_while_that_is_on(chatty: Up) -> None:
+    """At once, by the template that is set; a template that cannot be is refused."""
+    chatty.call(HOST, "/unseen")
+    observe(chatty, {"logging.enable-request-log": "true"})
+    until(lambda: logged_after(chatty, "/seen"), 15, "the first line")
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    chatty.call(HOST, "/?say=traced+" + trace, traceparent=f"00-{trace}-00f067aa0ba902b7-01")
+    until(lambda: trace in chatty.run("logs", "chatty", "--requests", "-o", "raw").stdout, 10)
+    lines = chatty.run("logs", "chatty", "--requests", "-o", "json").stdout.splitlines()
+    found = json.loads(lines[-1])
+    assert (found["httpRequest"]["status"], found["trace"]) == (200, trace)
+    assert "unseen" not in str(lines)
+    both = chatty.run("logs", "chatty", "--request-id", trace).stdout
+    assert "requests | " in both
+    assert f"traced {trace}" in both
+
+    refused = observe(chatty, {"logging.request-log-template": "{{.Request.Body}}"}, check=False)
+    assert "there is no field .Request.Body" in refused
+    observe(chatty, {"logging.request-log-template": "served {{.Request.RequestURI}}"})
+    until(lambda: "served /again" in logged_after(chatty, "/again"), 15)
+    observe(chatty, {"logging.enable-request-log": "false"})
+    until(lambda: silent(chatty), 20, "no more lines")
+
+
+def observe(up: Up, data: dict[str, str], *, check: bool = True) -> str:
+    """Set keys of config-observability; what was said to it."""
+    patch = json.dumps({"data": data})
+    return up.kubectl(
+        "-n", "knative-serving", "patch", "cm", "config-observability", "--type", "merge",
+        "-p", patch, check=check,
+    ).stderr  # fmt: skip
+
+
+def logged(up: Up) -> str:
+    return up.run("logs", "chatty", "--requests", "-o", "raw").stdout
+
+
+def logged_after(up: Up, path: str) -> str:
+    """The request log, soon after one more request."""
+    up.call(HOST, path)
+    return logged(up)
+
+
+def silent(up: Up) -> bool:
+    """Whether a request leaves no line any more."""
+    before = logged(up)
+    up.call(HOST, "/quiet")
+    time.sleep(0.5)  # longer than lines are held
+    return logged(up) == before

@@ -4,6 +4,7 @@ UTSUWA_GATEWAY_FDS     listening sockets handed down, such as `3,4`
 UTSUWA_GATEWAY_TLS_FDS likewise, for connections that begin with a TLS handshake (optional)
 UTSUWA_LINK            path of control's unix socket
 UTSUWA_GATEWAY_NAME    such as `gateway-0`
+UTSUWA_LOGS            directory of logs; requests are logged below it where that is on (optional)
 UTSUWA_SLOTS           path of the unix socket of the broker of slots, where several gateways run
 UTSUWA_LOG_LEVEL       such as `INFO`
 UTSUWA_DRAIN_SECONDS   how long requests may still run after SIGTERM or SIGINT (30)
@@ -118,7 +119,11 @@ async def run(environment: dict[str, str]) -> int:
         clock=SystemClock(),
         source=random.Random(),
         name=environment.get("UTSUWA_GATEWAY_NAME", "gateway-0"),
-        paths=Paths(environment["UTSUWA_LINK"], environment.get("UTSUWA_SLOTS", "")),
+        paths=Paths(
+            environment["UTSUWA_LINK"],
+            logs=environment.get("UTSUWA_LOGS", ""),
+            slots=environment.get("UTSUWA_SLOTS", ""),
+        ),
         sockets=sockets(environment["UTSUWA_GATEWAY_FDS"]),
         tls_sockets=sockets(tls) if (tls := environment.get("UTSUWA_GATEWAY_TLS_FDS")) else (),
         limits=limits(environment),

@@ -14,7 +14,10 @@ from utsuwa.kit.tasks import TaskSet
 from utsuwa.routing.messages import Elsewhere
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from utsuwa.gateway.host import Host
+    from utsuwa.gateway.request_log import RequestLogger
     from utsuwa.gateway.table import Revision
     from utsuwa.gateway.upstream import Pod
     from utsuwa.routing.messages import ColdStart, ToControl
@@ -94,13 +97,14 @@ class Core:
     goes away), `https_port` that clients are redirected to (0: none), `draining`, and
     `idle_patience`: how long a connection between two requests may stay once we drain;
     `cold_starts` that are still to be told; `drains`: pods that get no new request and have some
-    left; `elsewhere`: what other gateways hold; `successor`: where the one listens that replaces us.
+    left; `elsewhere`: what other gateways hold; `successor`: where the one listens that replaces us;
+    `request_log`, who logs requests, None while nobody does, and `logs`, below which that is.
     """
 
     __slots__ = (
         "accounts", "certificates", "clock", "cold_starts", "connect", "connections", "draining", "drains", "elsewhere",
-        "handshakes", "hosts", "https_port", "idle_patience", "lessened", "limits", "loop", "monotonic",
-        "random", "redirected", "revisions", "send", "successor", "tasks",
+        "handshakes", "hosts", "https_port", "idle_patience", "lessened", "limits", "logs", "loop", "monotonic",
+        "random", "redirected", "request_log", "revisions", "send", "successor", "tasks",
     )  # fmt: skip
 
     def __init__(
@@ -135,6 +139,8 @@ class Core:
         self.elsewhere = Elsewhere()
         self.successor: tuple[str, int] | None = None
         self.lessened: Callable[[], None] = lambda: None
+        self.logs: Path | None = None
+        self.request_log: RequestLogger | None = None
         self.send: Callable[[ToControl], None] = _unheard
 
     def __repr__(self) -> str:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from utsuwa.gateway.admission import QueueFullError
+from utsuwa.gateway.request_log import Answer
 from utsuwa.gateway.sessions import set_cookie
 from utsuwa.routing.receipts import server_timing
 
@@ -25,7 +26,7 @@ class Entrant:
     """A request that knows its host: a connection of HTTP/1.1, or a stream.
 
     Mutable state, kept by the heirs: `backend` (the pod on which it has a slot), `deadline`,
-    `_revision`, `_usage`, `_arrival`, `_cold`; `_status` and `_last_write` of its answer.
+    `_revision`, `_usage`, `_arrival`, `_cold`; `_status`, `_size` and `_last_write` of its answer.
     """
 
     __slots__ = _NONE
@@ -43,6 +44,13 @@ class Entrant:
     """Its arrival, if it found no pod; that of an earlier request, or less, if it found one."""
     _status: int
     """Of its answer, 0 before that has begun."""
+    _size: int
+    """Of its answer's content as far as it has passed; counted while requests are logged."""
+
+    @property
+    def revision(self) -> "Revision":
+        """The one that was picked."""
+        return self._revision
 
     def enter(self, host: "Host", target: bytes) -> None:
         """Pick a revision of `host`, open the request's books, and take a slot or wait for one."""
@@ -124,6 +132,10 @@ class Entrant:
         `carried`: it had got a connection to its pod.
         """
         self._usage.leave(now, status, now - self._arrival)
+        log = self.core.request_log
+        if log is not None:
+            log.request(self, Answer(status, self._size, now - self._arrival))
+            self._size = 0
         backend, self.backend = self.backend, None
         if backend is None:
             self._revision.abandon(self)

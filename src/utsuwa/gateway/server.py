@@ -5,6 +5,7 @@ import os
 import random
 import socket
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -47,6 +48,8 @@ class Paths(NamedTuple):
 
     link: str
     """Control."""
+    logs: str = ""
+    """No socket: the directory of logs, below which requests are logged."""
     slots: str = ""
     """The broker who shares hard limits out among several gateways; none where there is one."""
 
@@ -87,6 +90,7 @@ class Gateway:
         hello = Hello(gateway=f"{name}-{os.getpid()}", pid=os.getpid())
         self.link = Link(paths.link, hello, self._apply, clock)
         self.core.send = self.link.send
+        self.core.logs = Path(paths.logs) if paths.logs else None
         self._sockets = sockets
         self._tls_sockets = tls_sockets
         self.core.https_port = tls_sockets[0].getsockname()[1] if tls_sockets else 0
@@ -203,6 +207,8 @@ class Gateway:
                 connection.abort()
             await core.clock.sleep(0)
         await self._last_figures()
+        if core.request_log is not None:
+            await core.request_log.flush()
         await self._tasks.close()
 
     def _leave(self) -> None:

@@ -14,6 +14,7 @@ from utsuwa.gateway.exchange import Caller
 from utsuwa.gateway.host import Host
 from utsuwa.gateway.http1.request import Peer
 from utsuwa.gateway.http2.upstream import Http2Pod
+from utsuwa.gateway.request_log import renew
 from utsuwa.gateway.upstream import Pod
 from utsuwa.kit.log import get_logger
 from utsuwa.routing.messages import (
@@ -50,8 +51,8 @@ class Revision(Admission[Pod]):
     """
 
     __slots__ = (
-        "_declared", "core", "http2", "idle_timeout", "name", "patience", "pods", "probe", "prove",
-        "receipts", "response_start_timeout", "set_fields", "sticky", "successor", "timeout", "unavailable",
+        "_declared", "configuration", "core", "http2", "idle_timeout", "name", "patience", "pods", "probe", "prove",
+        "receipts", "response_start_timeout", "service", "set_fields", "sticky", "successor", "timeout", "unavailable",
         "undecided", "usage",
     )  # fmt: skip
 
@@ -67,7 +68,7 @@ class Revision(Admission[Pod]):
         self.sticky = False
         self.receipts = False
         self.http2 = self.undecided = False
-        self._declared = ""
+        self._declared = self.service = self.configuration = ""
         self.unavailable = ""
         self.probe = Probe()
         self.timeout = self.response_start_timeout = self.idle_timeout = 0.0
@@ -218,6 +219,7 @@ class Revision(Admission[Pod]):
         self._declared = table.protocol
         self.sticky = table.session_affinity
         self.receipts = table.receipts
+        self.service, self.configuration = table.service, table.configuration
         self.probe = table.probe
         self.unavailable = table.unavailable
         if self.successor is None and table.concurrency != self.limit:
@@ -243,6 +245,7 @@ class Revision(Admission[Pod]):
             pod = made(self.core, self, endpoint.uid, endpoint.host, endpoint.port)
             self.pods[endpoint.uid] = pod
             self.occupy(pod, self._held(pod, self.core.elsewhere))
+        pod.name = endpoint.pod
         pod.birth.told(endpoint)
         was_ready, pod.told_ready = pod.told_ready, endpoint.ready
         if endpoint.draining:
@@ -294,7 +297,7 @@ class Revision(Admission[Pod]):
                 continue
             fresh = self.pods[uid] = Http2Pod(self.core, self, uid, pod.host, pod.port)
             fresh.told_ready = pod.told_ready
-            fresh.birth = pod.birth
+            fresh.name, fresh.birth = pod.name, pod.birth
             self.occupy(fresh, pod.elsewhere)
             self._prove_alone(fresh)
 
@@ -365,6 +368,8 @@ class Table:
             self._drop_host(host)
         self._remove(message.removed_revisions)
         self._certify(message.certificates, message.removed_certificates)
+        if message.request_log is not None:
+            renew(self._core, message.request_log)
         self.version = message.version
 
     def _replace(self, snapshot: Snapshot) -> None:
@@ -378,6 +383,7 @@ class Table:
         for name in core.certificates.hosts - {entry.host for entry in snapshot.hosts}:
             core.certificates.assign(name, "")
         self._remove(core.revisions.keys() - names)
+        renew(core, snapshot.request_log)
         there = {entry.name for entry in snapshot.certificates}
         # One that hosts name and control cannot read is kept: a control that was started anew
         # while the Secret is broken must not take away what is good.

@@ -43,7 +43,7 @@ class Pod(Backend):
     """
 
     __slots__ = (
-        "birth", "connections", "core", "dialling", "draining", "host", "idle", "port", "prober", "proven", "revision",
+        "birth", "connections", "core", "dialling", "draining", "host", "idle", "name", "port", "prober", "proven", "revision",
         "told_left", "told_ready",
         "uid", "wanting", "withdrawn",
     )  # fmt: skip
@@ -53,6 +53,7 @@ class Pod(Backend):
         self.core = core
         self.revision = revision
         self.uid = uid
+        self.name = ""
         self.host = host
         self.port = port
         self.idle: dict[PodConnection, None] = {}

@@ -70,12 +70,16 @@ def sweep(root: Path, alive: Collection[str], bounds: LogBounds, now: float) -> 
     trimmed = 0
     for service in _by_service(one for one in kept if one.alive).values():
         trimmed += _fit(service, bounds)
-    for space in namespaces(root):
-        for log in (space / REQUESTS).glob("*.log"):
-            trimmed += _sweep_requests(log, bounds, now)
     for log in root.glob("*.log"):  # of our own processes
         trimmed += _sweep_file(log, bounds)
-    return Swept(len(doomed), trimmed)
+    return Swept(len(doomed), trimmed + sweep_requests(root, alive, bounds, now).trimmed)
+
+
+def sweep_requests(root: Path, alive: Collection[str], bounds: LogBounds, now: float) -> Swept:
+    """The same for request logs alone; they belong to no Pod."""
+    del alive
+    logs = (log for space in namespaces(root) for log in (space / REQUESTS).glob("*.log"))
+    return Swept(trimmed=sum(_sweep_requests(log, bounds, now) for log in logs))
 
 
 def _measure(place: PodPlace, alive: Collection[str]) -> _Kept:

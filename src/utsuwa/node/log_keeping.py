@@ -13,7 +13,7 @@ from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import Document
 from utsuwa.kit.log import get_logger
 from utsuwa.kit.tasks import TaskSet
-from utsuwa.logs.keeping import sweep, trim
+from utsuwa.logs.keeping import sweep, sweep_requests, trim
 from utsuwa.logs.places import describe
 from utsuwa.model.settings.log_bounds import LogBounds
 from utsuwa.node.log_times import LogTimes
@@ -22,6 +22,8 @@ _log = get_logger(__name__)
 
 SWEEP = 60.0
 """Seconds between two looks at everything."""
+LOOK = 5.0
+"""Seconds between two looks at request logs, which nobody tells us of."""
 
 
 class Keeper:
@@ -102,18 +104,20 @@ class Keeper:
         return kept
 
     async def _sweep(self, clock: Clock) -> None:
+        due = clock.monotonic()
         while True:
             alive = frozenset(self._alive())
+            all_of_it = clock.monotonic() >= due
+            due += SWEEP if all_of_it else 0
+            look = sweep if all_of_it else sweep_requests
             try:
-                done = await asyncio.to_thread(
-                    sweep, self._root, alive, self._bounds(), clock.now()
-                )
+                done = await asyncio.to_thread(look, self._root, alive, self._bounds(), clock.now())
             except OSError as error:
                 self._cannot(error)
             else:
                 if done.removed:
                     _log.info("logs of pods that are gone removed", pods=done.removed)
-            await clock.sleep(SWEEP)
+            await clock.sleep(LOOK)
 
     def _cannot(self, error: OSError, **where: object) -> None:
         if not self._unable:

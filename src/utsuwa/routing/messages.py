@@ -49,6 +49,8 @@ class Endpoint(msgspec.Struct, frozen=True, omit_defaults=True):
     failing: bool = False
     """It runs, and its readiness probe fails. One that was ready before comes back when control
     says so, and not because it accepts connections."""
+    pod: str = ""
+    """The Pod's name."""
 
 
 class RevisionTable(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -68,6 +70,10 @@ class RevisionTable(msgspec.Struct, frozen=True, omit_defaults=True):
     receipts: bool = False
     """Answers to requests that waited for a cold start say what it cost (`Server-Timing`), whether
     or not their clients ask for it."""
+    service: str = ""
+    """The Service that it belongs to."""
+    configuration: str = ""
+    """The Configuration that it belongs to."""
     unavailable: str = ""
     """When not empty: no pod of this revision can start, and why. Requests that wait get 503."""
 
@@ -119,6 +125,15 @@ class Certificate(msgspec.Struct, frozen=True):
         return f"<Certificate {self.name}>"
 
 
+class RequestLog(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How requests are logged (`spec/dataplane.md` §12)."""
+
+    template: str = ""
+    """Of each line; none while nothing is logged."""
+    probes: bool = False
+    """Also those that the platform answers itself."""
+
+
 # --- control to gateway -------------------------------------------------------------------------
 
 
@@ -130,6 +145,7 @@ class Snapshot(msgspec.Struct, tag="snapshot", frozen=True):
     hosts: tuple[HostTable, ...]
     revisions: tuple[RevisionTable, ...]
     certificates: tuple[Certificate, ...] = ()
+    request_log: RequestLog = RequestLog()
 
 
 class Delta(msgspec.Struct, tag="delta", frozen=True, omit_defaults=True):
@@ -142,6 +158,8 @@ class Delta(msgspec.Struct, tag="delta", frozen=True, omit_defaults=True):
     removed_revisions: tuple[RevisionName, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     removed_certificates: tuple[str, ...] = ()
+    request_log: RequestLog | None = None
+    """None: as it was."""
 
 
 class Elsewhere(msgspec.Struct, tag="elsewhere", frozen=True, omit_defaults=True):

@@ -12,13 +12,14 @@ import msgspec
 from utsuwa.kit.clock import parse_rfc3339
 from utsuwa.kit.documents import Document, dig
 from utsuwa.model.endpoints import PROBE_FAILED, container_statuses, reachable_port
-from utsuwa.model.labels import COLD_START_RECEIPT, STARTED
+from utsuwa.model.labels import COLD_START_RECEIPT, CONFIGURATION, SERVICE, STARTED
 from utsuwa.routing.messages import (
     Certificate,
     Delta,
     Endpoint,
     HostTable,
     Probe,
+    RequestLog,
     RevisionName,
     RevisionTable,
     Snapshot,
@@ -140,6 +141,8 @@ def revision_entry(
         session_affinity=dig(metadata, "annotations", _AFFINITY, default="") == "true",
         probe=probe_of(spec),
         endpoints=endpoints,
+        service=dig(metadata, "labels", SERVICE, default=""),
+        configuration=dig(metadata, "labels", CONFIGURATION, default=""),
         unavailable="" if any(e.ready for e in endpoints) else _unavailable(revision, pods),
     )
 
@@ -160,6 +163,7 @@ def endpoint_of(pod: Document, decided: Mapping[str, float] = NOTHING_DECIDED) -
         decided=decided.get(metadata["uid"], 0.0),
         started=_started(metadata),
         failing=_is_failing(pod),
+        pod=metadata["name"],
     )
 
 
@@ -279,6 +283,7 @@ class Table:
         self._revisions: dict[RevisionName, RevisionTable] = {}
         self._certificates: dict[str, Certificate] = {}
         self._changed = _Changed.nothing()
+        self._request_log = self._told_request_log = RequestLog()
 
     def __repr__(self) -> str:
         changed = sum(map(len, self._changed))
@@ -290,7 +295,7 @@ class Table:
     @property
     def dirty(self) -> bool:
         """Whether there is something to flush."""
-        return any(self._changed)
+        return any(self._changed) or self._request_log != self._told_request_log
 
     @property
     def next_version(self) -> int:
@@ -377,6 +382,10 @@ class Table:
         self._changed.certificates.add(name)
         return True
 
+    def set_request_log(self, how: RequestLog) -> None:
+        """Log requests like this."""
+        self._request_log = how
+
     def endpoints(self, name: RevisionName) -> tuple[Endpoint, ...]:
         """The endpoints of a revision, as last set."""
         entry = self._revisions.get(name)
@@ -391,6 +400,7 @@ class Table:
             hosts=tuple(table for table in tables if table is not None),
             revisions=tuple(self._revisions.values()),
             certificates=tuple(self._certificates.values()),
+            request_log=self._request_log,
         )
 
     def flush(self) -> Delta | None:
@@ -398,6 +408,8 @@ class Table:
         if not self.dirty:
             return None
         self.version += 1
+        log, told = self._request_log, self._told_request_log
+        self._told_request_log = log
         changed, self._changed = self._changed, _Changed.nothing()
         hosts = {host: self._in_force(host) for host in sorted(changed.hosts)}
         revisions, certificates = self._revisions, self._certificates
@@ -413,6 +425,7 @@ class Table:
             removed_certificates=tuple(
                 n for n in sorted(changed.certificates) if n not in certificates
             ),
+            request_log=log if log != told else None,
         )
 
     def _in_force(self, host: str) -> HostTable | None:

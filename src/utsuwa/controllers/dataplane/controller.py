@@ -23,7 +23,7 @@ from utsuwa.model.draining import Remaining
 from utsuwa.model.kinds import INGRESS, POD, REVISION, SECRET
 from utsuwa.model.lifecycle import ingress as lifecycle
 from utsuwa.model.settings.features import Flag
-from utsuwa.routing.messages import RevisionName, RevisionTable, Snapshot
+from utsuwa.routing.messages import RequestLog, RevisionName, RevisionTable, Snapshot
 from utsuwa.routing.table import Table, hosts_of, revision_entry, secrets_of
 
 REVISION_LABEL = "serving.knative.dev/revision"
@@ -78,6 +78,7 @@ class DataPlane:
         self._pod_informer.on_change(self._pod_changed)
         self._secrets.on_change(self._secret_changed)
         self._ingresses.on_change(self._ingress_changed)
+        self._table.set_request_log(self._request_log())
         self._context.settings.on_change(self._settings_changed)
         self._flush_now()
         await self.link.open()
@@ -179,9 +180,16 @@ class DataPlane:
         self._schedule()
 
     def _settings_changed(self) -> None:
+        self._table.set_request_log(self._request_log())
         for revision in self._revisions.list():
             self._table.set_revision(self._entry(revision))
         self._schedule()
+
+    def _request_log(self) -> RequestLog:
+        how = self._context.settings.current.observability
+        if not how.enable_request_log:
+            return RequestLog()
+        return RequestLog(how.request_log_template.source, how.enable_probe_request_log)
 
     def _pod_changed(self, old: Document | None, new: Document | None) -> None:
         if old is None and new is not None and self._starts is not None:

@@ -58,6 +58,8 @@ class ClientConnection(Incoming):
         """The whole response, as it is."""
         self.upstream = None  # before the write, which may ask it to pause
         self.transport.write(data)
+        if self.core.request_log is not None:
+            self._size = len(data) - data.find(b"\r\n\r\n") - 4
         self._end(status)
         if self._buffer or not self._keep or self._read_paused:
             self._next()
@@ -91,13 +93,17 @@ class ClientConnection(Incoming):
 
     def response_body(self, data: bytes, chunks: ChunkedBody | None) -> bool:
         """More of the body."""
+        logged = self.core.request_log is not None
         if chunks is None:
+            self._size += len(data) if logged else 0
             self._write(data)
             return False
         self._answer_chunks = chunks
-        content: list[bytes] | None = [] if self._decode else None
+        content: list[bytes] | None = [] if self._decode or logged else None
         end = chunks.feed(data, 0, content)
-        if content is not None:
+        if content is not None and logged:
+            self._size += sum(map(len, content))
+        if content is not None and self._decode:
             data = b"".join(content)
         elif 0 <= end < len(data):
             data = data[:end]

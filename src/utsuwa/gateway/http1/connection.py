@@ -47,7 +47,7 @@ class Connection(Entrant, asyncio.Protocol):
 
     __slots__ = (
         "_answer_chunks", "_answer_length", "_arrival", "_body_chunks", "_body_left", "_buffer", "_cold", "_decode", "_eof", "_events", "_keep",
-        "_last_read", "_last_write", "_parting", "_pod_eof", "_raw", "_read_paused", "_reading", "_replay", "_retried", "_revision", "_state",
+        "_last_read", "_last_write", "_parting", "_pod_eof", "_raw", "_read_paused", "_reading", "_replay", "_retried", "_revision", "_size", "_state",
         "_status", "_usage", "_ways", "_write_paused", "backend", "core", "deadline", "head", "peer",
         "plain", "transport", "upstream",
     )  # fmt: skip
@@ -72,6 +72,7 @@ class Connection(Entrant, asyncio.Protocol):
         self._last_read = inf
         self._last_write = 0.0
         self._status = 0
+        self._size = 0
         self._retried = False
         self._keep = not core.draining
         self._eof = False
@@ -265,6 +266,7 @@ class Connection(Entrant, asyncio.Protocol):
         if self._state in {WAITING, ACTIVE}:
             self.core.now()  # closes the second that has ended: this belongs to the running one
             self._usage.platform_errors += 1
+            self._size = len(text)
             self._end(status)
         head = self.head
         self._keep = self._keep and head.keep_alive and self._skippable()

@@ -155,6 +155,9 @@ class Incoming(Tunnel):
         if head.probe is None:
             return host.tagged(head.tag) if head.tag else host
         self._reply_probe(head.probe)
+        log = self.core.request_log
+        if log is not None and log.probes:
+            log.probe(host, head, (self.peer.address, self.peer.scheme), head.probe[0])
         return None
 
     def set_fields(self, fields: tuple[tuple[bytes, bytes], ...]) -> None:

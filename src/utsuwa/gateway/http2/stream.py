@@ -54,7 +54,7 @@ class ClientStream(Entrant, Stream):
     __slots__ = (
         "_arrival", "_bare", "_cold", "_content", "_content_size", "_events", "_extra", "_last_read", "_last_write",
         "_received",
-        "_replayable", "_request_trailers", "_revision", "_state", "_status", "_tries", "_untaken",
+        "_replayable", "_request_trailers", "_revision", "_size", "_state", "_status", "_tries", "_untaken",
         "_usage",
         "backend", "carrier", "core", "deadline", "head", "peer",
     )  # fmt: skip
@@ -82,7 +82,7 @@ class ClientStream(Entrant, Stream):
         self._bare = False
         self._request_trailers: Fields | None = None
         self._extra: tuple[Field, ...] = ()
-        self._status = 0
+        self._status = self._size = 0
         self._events = False
         self._tries = 0
 
@@ -105,6 +105,9 @@ class ClientStream(Entrant, Stream):
                 return
         if head.probe is not None:
             self._reply_probe(head.probe)
+            log = self.core.request_log
+            if log is not None and log.probes:
+                log.probe(host, head, (self.peer.address, self.peer.scheme), head.probe[0])
             return
         if host.routes_by_tag:
             host = host.tagged(dict(head.fields).get(b"knative-serving-tag", b""))
@@ -262,6 +265,8 @@ class ClientStream(Entrant, Stream):
 
     def content(self, data: bytes, *, end: bool) -> None:
         """More of it."""
+        if self.core.request_log is not None:
+            self._size += len(data)
         self._wrote()
         self.write(data, end=end)
 
@@ -370,6 +375,7 @@ class ClientStream(Entrant, Stream):
     def reply(self, status: int, text: str) -> None:
         """Answer in the pod's stead."""
         if self._state in {_WAITING, _ACTIVE}:
+            self._size = len(text)
             self._end(status, ours=True)
         self._state = _DONE
         self._answer(status, text, grpc=self.head.grpc, head_only=self.head.head_only)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+from utsuwa.model.settings import request_log
 from utsuwa.model.settings.log_bounds import LogBounds
 from utsuwa.model.settings.reading import Reader
 from utsuwa.model.settings.templates import Template
@@ -68,7 +69,7 @@ class Observability:
         """
         reader = Reader(MAP, data)
         template = reader.convert(
-            "logging.request-log-template", REQUEST_LOG_TEMPLATE, Template.parse
+            "logging.request-log-template", REQUEST_LOG_TEMPLATE, request_log.parse
         )
         enabled = reader.boolean("logging.enable-request-log", False)
         if enabled and not template.source:

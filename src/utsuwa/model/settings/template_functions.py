@@ -25,6 +25,8 @@ def show(value: Any) -> str:
     if isinstance(value, Mapping):
         inner = " ".join(f"{key}:{show(member)}" for key, member in sorted(value.items()))
         return f"map[{inner}]"
+    if isinstance(value, list):
+        return f"[{' '.join(map(show, value))}]"
     return str(value)
 
 

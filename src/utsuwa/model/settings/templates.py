@@ -46,7 +46,7 @@ class _Constant:
 @dataclass(frozen=True, slots=True)
 class _Path:
     steps: tuple[str, ...]
-    base: "_Constant | _Path | _Call | None" = None
+    base: "_Constant | _Path | _Call | _Header | None" = None
 
     def evaluate(self, values: Values) -> Any:
         value: Any = values if self.base is None else self.base.evaluate(values)
@@ -64,13 +64,28 @@ class _Path:
 @dataclass(frozen=True, slots=True)
 class _Call:
     name: str
-    arguments: "tuple[_Constant | _Path | _Call, ...]"
+    arguments: "tuple[_Constant | _Path | _Call | _Header, ...]"
 
     def evaluate(self, values: Values) -> Any:
         return FUNCTIONS[self.name](*(argument.evaluate(values) for argument in self.arguments))
 
 
-_Expression = _Constant | _Path | _Call
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """`.Request.Header.Get "Name"`: the first value of a header field, or ""."""
+
+    fields: "_Path"
+    name: "_Constant | _Path | _Call | _Header"
+
+    def evaluate(self, values: Values) -> Any:
+        fields = self.fields.evaluate(values)
+        if not isinstance(fields, Mapping):
+            raise TemplateError(f"{show(fields)!r} has no method Get")
+        found = fields.get(str(self.name.evaluate(values)).title())
+        return found[0] if found else ""
+
+
+_Expression = _Constant | _Path | _Call | _Header
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +95,7 @@ class _Choice:
     branches: "tuple[tuple[_Expression | None, tuple[_Node, ...]], ...]"
 
 
-_Node = str | _Constant | _Path | _Call | _Choice
+_Node = str | _Constant | _Path | _Call | _Header | _Choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +246,9 @@ def _command(lexemes: _Lexemes, piped: _Expression | None) -> tuple[_Expression,
         arguments, rest = _operands(lexemes[1:])
         return _Call(word, (*arguments, *([piped] if piped is not None else []))), rest
     operands, rest = _operands(lexemes)
+    first = operands[0] if operands else None
+    if isinstance(first, _Path) and first.steps[-1:] == ("Get",) and len(operands) == 2:
+        return _Header(_Path(first.steps[:-1], first.base), operands[1]), rest
     if len(operands) != 1 or piped is not None:
         raise TemplateError("expected one value or a function with its arguments")
     return operands[0], rest
