@@ -11,7 +11,7 @@ from utsuwa.cluster.port import Key
 from utsuwa.console import Console, PodsNow, Sessions
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.ids import Ids
-from utsuwa.series import Point
+from utsuwa.series import Mark, Point
 
 
 class Figures:
@@ -36,6 +36,10 @@ class Figures:
     def points(self, revision: Key, since: int) -> Mapping[int, Point]:
         """As the port."""
         return self._recorder.latest(revision, since)
+
+    def marks(self, revisions: Sequence[Key]) -> Sequence[Mark]:
+        """As the port."""
+        return self._recorder.latest_marks(revisions)
 
     def pods(self, revision: Key) -> PodsNow:
         """As the port."""

@@ -2,14 +2,14 @@
 
 import textwrap
 from collections.abc import Iterator
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from utsuwa.app.api.errors import ApiRefusedError
 from utsuwa.autoscale.explanation import explain
+from utsuwa.autoscale.sentences import headline, is_busy, limits, measured
 from utsuwa.cli.failures import Failure
 from utsuwa.cli.resources import POD_AUTOSCALERS, REVISIONS, SERVICES
-from utsuwa.kit.clock import parse_rfc3339
+from utsuwa.kit.clock import parse_rfc3339, time_of_day
 from utsuwa.kit.wall import WallClock
 
 if TYPE_CHECKING:
@@ -22,11 +22,6 @@ _POLL = 1.0
 _NAMED = 14
 """Columns of the names on the left."""
 _WIDTH = 100
-
-
-def clock_time(timestamp: float) -> str:
-    """The time of day, here."""
-    return datetime.fromtimestamp(timestamp).astimezone().strftime("%H:%M:%S")
 
 
 class Asker:
@@ -111,7 +106,7 @@ class Asker:
             if error.code != 404:
                 raise
             return None
-        return explain(answer, now=now, shown=clock_time)
+        return explain(answer, now=now, shown=time_of_day)
 
 
 def events(explanation: Document) -> list[Document]:
@@ -130,7 +125,7 @@ def events(explanation: Document) -> list[Document]:
 def lines(explanation: Document) -> Iterator[str]:
     """All of it: revisions that do something, then what happened."""
     revisions = explanation["revisions"]
-    shown = [one for one in revisions if _is_busy(one)] or revisions[:1]
+    shown = [one for one in revisions if is_busy(one)] or revisions[:1]
     if not shown:
         yield f"{explanation['name']} has no revision that is scaled yet."
         return
@@ -147,17 +142,12 @@ def lines(explanation: Document) -> Iterator[str]:
         yield line(event, revisions=len(shown) > 1)
 
 
-def _is_busy(one: Document) -> bool:
-    pods = one["pods"]
-    return bool(one["wanted"] or one["events"] or pods.get("ready") or pods.get("notReady"))
-
-
 def _revision(one: Document) -> Iterator[str]:
-    yield f"{one['revision']}: {_headline(one)}"
+    yield f"{one['revision']}: {headline(one, time_of_day)}"
     if one["inputs"].get("metric"):
-        yield from _entry("Measured", _measured(one["inputs"]))
+        yield from _entry("Measured", measured(one["inputs"]))
     if one["limits"]:
-        yield from _entry("Limits", _limits(one["limits"]))
+        yield from _entry("Limits", limits(one["limits"]))
     for number, reason in enumerate(one["why"]):
         yield from _entry("" if number else "Why", reason["sentence"])
     sentences = [text for text in (one["next"]["more"], one["next"]["fewer"]) if text]
@@ -172,58 +162,13 @@ def _entry(name: str, text: str) -> Iterator[str]:
     )
 
 
-def _headline(one: Document) -> str:
-    pods = one["pods"]
-    ready, starting = pods.get("ready", 0), pods.get("pending", 0)
-    parts = [f"{ready} ready"]
-    if starting:
-        parts.append(f"{starting} starting")
-    if pods.get("terminating"):
-        parts.append(f"{pods['terminating']} ending")
-    if one["wanted"] is not None:
-        parts.append(f"{one['wanted']} wanted")
-    if one["mode"] == "panic":
-        since = one["panicSince"]
-        parts.append("panic" + (f" since {clock_time(parse_rfc3339(since))}" if since else ""))
-    return ", ".join(parts)
-
-
-def _measured(inputs: Document) -> str:
-    if "ratio" in inputs:
-        return f"{inputs['metric']} at {inputs['ratio'] * 100:.0f} % of its target"
-    if "stable" not in inputs:
-        return f"{inputs['metric']}: nothing yet"
-    windows = (("stable", "stableWindow"), ("panic", "panicWindow"))
-    averages = " and ".join(
-        f"{inputs[value]:.2f} over {inputs[window]:g} s"
-        for value, window in windows
-        if window in inputs
-    )
-    return f"average {inputs['metric']} {averages}; {inputs['target']:g} per pod are aimed at"
-
-
-def _limits(limits: Document) -> str:
-    most = limits["maxScale"] or "none"
-    parts = [f"min-scale {limits['minScale']}", f"max-scale {most}"]
-    parts.append(f"panic from {limits['panicThreshold']:g} times the ready pods on")
-    if limits["scaleDownDelay"]:
-        parts.append(f"scale-down-delay {limits['scaleDownDelay']:g} s")
-    if not limits["scaleToZero"]:
-        parts.append("never to zero")
-    elif not limits["minScale"]:
-        parts.append(f"to zero {limits['stableWindow']:g} s after the last request at the earliest")
-    if not limits["reachable"]:
-        parts.append("no route leads to it")
-    return ", ".join(parts)
-
-
 def line(event: Document, *, revisions: bool) -> str:
     """One event: when, how many pods, why."""
     before, after = event["from"], event["to"]
     pods = f"{'?' if before is None else before} → {after}" if before != after else f"{after}"
     if after is None:
         pods = ""
-    head = f"  {clock_time(parse_rfc3339(event['time']))}  {pods:8}"
+    head = f"  {time_of_day(parse_rfc3339(event['time']))}  {pods:8}"
     if revisions:
         head += f"{event['revision']}  "
     text = "; ".join(reason["sentence"] for reason in event["reasons"])

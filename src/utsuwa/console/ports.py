@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 from utsuwa.apiserver import User
 from utsuwa.cluster.port import Key
-from utsuwa.series import Point
+from utsuwa.series import Mark, Point
 
 
 class PodsNow(NamedTuple):
@@ -34,6 +34,10 @@ class Live(Protocol):
     def points(self, revision: Key, since: int) -> Mapping[int, Point]:
         """The revision's points from `since` on, of the latest two minutes; a second without one
         is a second in which nothing happened."""
+        ...
+
+    def marks(self, revisions: Sequence[Key]) -> Sequence[Mark]:
+        """What happened to them in the latest two minutes: deploys, panic, zero."""
         ...
 
     def pods(self, revision: Key) -> PodsNow:

@@ -7,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from utsuwa.console.assets import Assets
 from utsuwa.console.pages import words
+from utsuwa.console.pages.tabs import TABS
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -25,6 +26,7 @@ class Renderer:
             cache_size=-1,
         )
         environment.globals["asset"] = assets.url
+        environment.globals["tabs"] = TABS
         environment.filters.update(words.FILTERS)
         self._templates: dict[str, Template] = {
             name: environment.get_template(name) for name in environment.list_templates()

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
-from utsuwa.console.views import services
+from utsuwa.console.views import service, services
 from utsuwa.console.visit import Answer, Piece, Visit
 
 Handler = Callable[[Visit], Awaitable[Answer]]
@@ -36,8 +36,14 @@ class Entry(NamedTuple):
 ROUTES = (
     Route("GET", "/", services.home),
     Route("GET", "/services", services.page),
+    Route("GET", "/services/{namespace}/{name}", service.page),
+    Route("GET", "/services/{namespace}/{name}/series", service.series),
+    Route("GET", "/services/{namespace}/{name}/revisions", service.revisions),
 )
 
-STREAMS = (Live("/live/services", services.look),)
+STREAMS = (
+    Live("/live/services", services.look),
+    Live("/live/services/{namespace}/{name}", service.look),
+)
 
 NAVIGATION = (Entry("services", "/services", "Services"),)

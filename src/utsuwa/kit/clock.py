@@ -78,3 +78,8 @@ def parse_rfc3339(text: str) -> float:
         ValueError: `text` is not such a time.
     """
     return datetime.fromisoformat(text).timestamp()
+
+
+def time_of_day(timestamp: float) -> str:
+    """The time of day of `timestamp` (Unix seconds), where this machine is."""
+    return datetime.fromtimestamp(timestamp).astimezone().strftime("%H:%M:%S")

@@ -16,7 +16,7 @@ from utsuwa.kit.ids import Ids
 from utsuwa.kit.tasks import TaskSet
 from utsuwa.model.builtin_roles import AUTHENTICATED, MASTERS
 from utsuwa.model.kinds import EVENT, POD, REVISION, SERVICE
-from utsuwa.series import Point
+from utsuwa.series import Mark, Point
 from utsuwa.testing.apiserver import Serving, serving
 
 
@@ -28,6 +28,7 @@ class Doing:
     of: dict[Key, list[Key]] = field(default_factory=dict)
     series: dict[Key, dict[int, Point]] = field(default_factory=dict)
     present: dict[Key, PodsNow] = field(default_factory=dict)
+    marked: dict[Key, list[Mark]] = field(default_factory=dict)
 
     def revisions(self, namespace: str, service: str) -> Sequence[Key]:
         """As the port."""
@@ -37,6 +38,10 @@ class Doing:
         """As the port."""
         known = self.series.get(revision, {})
         return {time: point for time, point in known.items() if time >= since}
+
+    def marks(self, revisions: Sequence[Key]) -> Sequence[Mark]:
+        """As the port."""
+        return [mark for key in revisions for mark in self.marked.get(key, [])]
 
     def pods(self, revision: Key) -> PodsNow:
         """As the port."""

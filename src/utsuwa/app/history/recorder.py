@@ -232,6 +232,11 @@ class Recorder:
         track = self._tracks.get(revision)
         return {} if track is None else track.latest(since)
 
+    def latest_marks(self, revisions: Sequence[Key]) -> list[Mark]:
+        """What happened to `revisions` in the latest two minutes at least."""
+        known = set(revisions)
+        return [mark for key, mark in self._marks if key in known]
+
     def _has_all(self, track: Track | None, asked: Asked) -> bool:
         """Whether the file can add nothing."""
         if asked.step != SECOND or asked.since < self._started + 1:

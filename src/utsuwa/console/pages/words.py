@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from utsuwa.kit.clock import parse_rfc3339, time_of_day
 from utsuwa.kit.units import format_age
 
 NONE = "-"
@@ -37,4 +38,17 @@ def age(seconds: float) -> str:
     return format_age(max(0.0, seconds))
 
 
-FILTERS: dict[str, Callable[..., Any]] = {"rate": rate, "ms": ms, "age": age}
+def ago(timestamp: float | str, now: float) -> str:
+    """How long ago `timestamp` (Unix seconds, or as Kubernetes writes it) was."""
+    if isinstance(timestamp, str):
+        timestamp = parse_rfc3339(timestamp)
+    return age(now - timestamp)
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "rate": rate,
+    "ms": ms,
+    "age": age,
+    "ago": ago,
+    "clock": time_of_day,
+}

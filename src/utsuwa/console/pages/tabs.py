@@ -1,0 +1,14 @@
+"""The tabs of a service's pages: name, where below its path, title."""
+
+from typing import NamedTuple
+
+
+class Tab(NamedTuple):
+    """One of them; `path` is below that of the service."""
+
+    name: str
+    path: str
+    title: str
+
+
+TABS = (Tab("overview", "", "Overview"),)
