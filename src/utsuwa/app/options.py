@@ -179,6 +179,11 @@ class Layout:
         return self.root / "pods"
 
     @property
+    def warm(self) -> Path:
+        """Warm parents: which processes they are, and what each bundle imports."""
+        return self.root / "warm"
+
+    @property
     def logs(self) -> Path:
         """Logs of pods, and of our own processes."""
         return self.root / "logs"

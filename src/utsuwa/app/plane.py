@@ -1,5 +1,6 @@
 """The control plane, wired: what is built from what, started and ended in which order."""
 
+import asyncio
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -53,6 +54,7 @@ from utsuwa.node.engine.door import Door
 from utsuwa.node.images import ImageStore
 from utsuwa.node.packages import NodeImages
 from utsuwa.node.runtimes import Runtimes
+from utsuwa.node.warm import WarmRuntime
 from utsuwa.routing.guard import Figures
 from utsuwa.routing.messages import ColdStarts, RevisionName
 from utsuwa.store import Store
@@ -113,7 +115,9 @@ class ControlPlane:
             starts=_Starts(self._scaler, self._traffic),
             address=self._addresses.gateway_ip,
         )
-        self._runtime = Runtimes(ProcessRuntime(clock, exits=self._layout.exits, label=label), door)
+        processes = ProcessRuntime(clock, exits=self._layout.exits, label=label)
+        self._warm = WarmRuntime(processes, self._layout.warm, clock)
+        self._runtime = Runtimes(self._warm, door)
         server = f"https://{LOOPBACK}:{options.api_port}"
         if options.address_has_api:
             server = f"https://{options.address}"  # gcloud calls port 443 whatever is written here
@@ -181,6 +185,7 @@ class ControlPlane:
                     store=self._store,
                     controllers=lambda: self._running,
                     gateways=lambda: self._dataplane.link.count,
+                    warm_parents=self._warm.use,
                     version=__version__,
                 ),
                 clock,
@@ -223,6 +228,7 @@ class ControlPlane:
         await context.informers.synced()
         # Who hears of a change first acts first: the way of a cold start (Deployment, Pod,
         # process) comes before those that only tell of it.
+        await self._warm.start(self._tasks, context.informers.of(REVISION))
         report = await self._node.start(self._tasks)
         await self._gke.serve(gke_sockets, self._identity.context)
         self._history_file.start()
@@ -259,7 +265,7 @@ class ControlPlane:
         await self._gke.close()
         await self._metrics.close()
         if not keep_pods:
-            await self._node.stop()
+            await asyncio.gather(self._node.stop(), self._warm.stop())
         await self._tasks.close()
         self._recorder.seal()
         self._journal.flush(all_of_it=True)

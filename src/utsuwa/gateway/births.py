@@ -11,10 +11,11 @@ class Birth:
     """The moments of one pod; 0 is unknown. Mutable state: all of it, each moment set once, and
     `ready` anew when a pod that could not be reached answers again."""
 
-    __slots__ = ("decided", "listening", "ready", "started")
+    __slots__ = ("decided", "listening", "origin", "ready", "started")
 
     def __init__(self) -> None:
         self.decided = self.started = self.listening = self.ready = 0.0
+        self.origin = ""
 
     def __repr__(self) -> str:
         return (
@@ -26,6 +27,7 @@ class Birth:
         """What control knows."""
         self.decided = endpoint.decided or self.decided
         self.started = endpoint.started or self.started
+        self.origin = endpoint.origin or self.origin
 
     def connected(self, now: float) -> None:
         """A connection has succeeded."""
@@ -65,4 +67,5 @@ class Birth:
             method=method.decode("latin-1"),
             path=target[:1024].decode("latin-1"),
             status=status,
+            origin=self.origin,
         )

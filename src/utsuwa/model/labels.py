@@ -76,6 +76,12 @@ STARTED = "utsuwa.dev/started"
 """On a Pod: when its process was started, to the microsecond."""
 COLD_START_RECEIPT = "utsuwa.dev/cold-start-receipt"
 """On a template, "true": whoever waited for a cold start is told what it cost."""
+WARM_PARENT = "utsuwa.dev/warm-parent"
+"""On a template: whether pods of a Python bundle are forked from a process that has imported what
+they need: one of :data:`WARM_PARENTS`."""
+WARM_PARENTS = ("false", "true", "app")
+STARTED_FROM = "utsuwa.dev/started-from"
+"""On a Pod whose process was not started anew: what it came from, such as `warm parent`."""
 
 # --- others -------------------------------------------------------------------------------------
 EXCLUDE_WEBHOOKS = "webhooks.knative.dev/exclude"

@@ -15,7 +15,7 @@ from utsuwa.node.meter import Reading
 from utsuwa.node.pods import ends, restarts
 from utsuwa.node.probes import Outcome, Probe, Prober, parse_probe
 from utsuwa.node.pulling import Pulls
-from utsuwa.node.runtime import START_ERROR, Exit, Instance, LaunchError
+from utsuwa.node.runtime import START_ERROR, Exit, Instance, LaunchError, Warmth
 from utsuwa.node.status import ContainerState, Terminated
 
 _log = get_logger(__name__)
@@ -25,6 +25,8 @@ RESTART_BACKOFF = Backoff(first=10.0, most=300.0)
 STEADY = 600.0
 """A container that ran this many seconds starts its back-off anew."""
 IMAGE_BACKOFF = Backoff(first=1.0, most=30.0)
+WARM_PARENT = "warm parent"
+"""Origin of a process that was forked."""
 LIVENESS_GRACE = 10.0
 """Most seconds that a container gets which its liveness probe condemned."""
 
@@ -53,10 +55,13 @@ class Container:
         self._changed = changed
         self._saved = saved
         self._instance: Instance | None = None
+        self.origin = ""
+        """What its present process came from, if it was not started anew."""
         self._stopping = False
         self._failures = 0
         self._condemned = ""
         self._pulls = Pulls(services.events, services.clock, home.pod, waits=self._waits)
+        self._telling: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         what = "running" if self._instance is not None else "down"
@@ -156,6 +161,7 @@ class Container:
                 self._pulls.here(self.state.image, prepared.size)
                 self.state.image_id = prepared.image_id
                 instance = await self._services.runtime.launch(prepared.launch)
+                self._tell_origin(prepared.launch.warmth)
             except NotNowError as error:
                 self._pulls.ended()
                 attempts += 1
@@ -170,6 +176,12 @@ class Container:
             else:
                 self._begin(instance)
                 return instance
+
+    def _tell_origin(self, warmth: Warmth | None) -> None:
+        self.origin = WARM_PARENT if warmth is not None and warmth.forked else ""
+        if warmth is not None and self._services.events is not None:
+            told = self._services.events.normal(self._home.pod, "Started", warmth.told)
+            self._telling = asyncio.create_task(told, name=f"origin of {self._name}")
 
     def _begin(self, instance: Instance) -> None:
         self._instance = instance

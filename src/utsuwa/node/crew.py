@@ -119,6 +119,10 @@ class Crew:
         found = {container.state.name: container.instance for container in self._all}
         return {name: instance for name, instance in found.items() if instance is not None}
 
+    def origin(self, name: str) -> str:
+        """What the process of a container came from, if it was not started anew."""
+        return next((one.origin for one in self._all if one.state.name == name), "")
+
     def readings(self) -> dict[str, Reading]:
         """What each running container has used, by name."""
         found = {container.state.name: container.reading() for container in self._all}

@@ -13,6 +13,7 @@ from utsuwa.cluster.port import Cluster, Key
 from utsuwa.cluster.pull_secrets import logins
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import Document, dig
+from utsuwa.model import labels
 from utsuwa.model.images import ImageNotFoundError, parse_reference
 from utsuwa.model.kinds import Kind
 from utsuwa.node.environment import (
@@ -25,10 +26,10 @@ from utsuwa.node.environment import (
 from utsuwa.node.images import Bundle
 from utsuwa.node.logs import PodLogs
 from utsuwa.node.packages import Images, Package, Pull
-from utsuwa.node.pods import limits_of, shares_network
+from utsuwa.node.pods import limits_of, revision_of, shares_network
 from utsuwa.node.probes import Checks
 from utsuwa.node.pulling import Events
-from utsuwa.node.runtime import Box, Launch, Runtime
+from utsuwa.node.runtime import Box, Launch, Runtime, Warmth
 from utsuwa.node.volumes import Volumes
 
 
@@ -116,8 +117,19 @@ async def _process(services: Services, home: Home, container: Document, log: Pat
         env=variables,
         directory=bundle.root / (container.get("workingDir") or ""),
         tree=bundle.root,
+        warmth=_warmth(home, bundle),
     )
     return Prepared(launch, resolved)
+
+
+def _warmth(home: Home, bundle: Bundle) -> Warmth | None:
+    """What the Pod's annotation asks for, for the container that serves."""
+    metadata = home.pod["metadata"]
+    wanted = dig(metadata, "annotations", labels.WARM_PARENT, default="false")
+    uid = dig(metadata, "labels", labels.REVISION_UID)
+    if wanted == "false" or uid is None or bundle.kind != "python" or not home.port:
+        return None
+    return Warmth(revision_of(home.pod), uid, everything=wanted == "app")
 
 
 async def _boxed(

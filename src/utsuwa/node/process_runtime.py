@@ -8,7 +8,6 @@ orphans fall (`exits/<pid>.json`).
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -27,9 +26,9 @@ from utsuwa.kit.log import get_logger
 from utsuwa.node import commands, procfs, view
 from utsuwa.node.cgroups import Cgroups, Group
 from utsuwa.node.consumption import Sessions, of_container
+from utsuwa.node.exits import Exits, exit_of
 from utsuwa.node.runtime import (
     LOOPBACK,
-    UNKNOWN_EXIT,
     Consumption,
     Exit,
     Instance,
@@ -40,8 +39,6 @@ from utsuwa.node.spawn import spawn
 
 _log = get_logger(__name__)
 
-EXIT_RECORD_PATIENCE = 1.0
-"""Seconds in which the supervisor must have written down how an orphan ended."""
 KILL_PATIENCE = 5.0
 """Seconds after which something that survives SIGKILL is reported (it sleeps in the kernel)."""
 _OUTPUT_LIMIT = 4096
@@ -65,7 +62,8 @@ class ProcessRuntime:
 
     def __init__(self, clock: Clock, *, exits: Path, label: str, cgroups: bool = True) -> None:
         self._clock = clock
-        self._exits = exits
+        self.exits = Exits(exits, clock)
+        """How processes ended that are not our children."""
         self._cgroups = Cgroups(label, own=None if cgroups else "")
         # Moving a process into a control group waits for every processor to look up (10 ms):
         # never on the loop, and in order.
@@ -98,24 +96,38 @@ class ProcessRuntime:
         fence = self._movers.submit(self._fence, launch, process.pid)
         return ProcessInstance(self, process.pid, (launch.uid, launch.container), fence, process)
 
+    def take(self, launch: Launch, pid: int) -> Instance:
+        """The process `pid`, which a warm parent has forked, as the one of `launch`."""
+        start = procfs.start_time(pid)
+        fence = self._movers.submit(self._fence, launch, pid, start)
+        owner = launch.uid, launch.container
+        return ProcessInstance(self, pid, owner, fence, known=True)
+
+    def has_views(self, launch: Launch) -> bool:
+        """Whether the process of `launch` gets a view of the files of its own."""
+        if launch.tree is None or launch.scratch is None:
+            return False
+        if self._views is None:
+            self._views = view.is_possible(launch.scratch.parent)
+        return self._views
+
     def _spawn(self, launch: Launch) -> subprocess.Popen[bytes]:
         if launch.tree is None or launch.scratch is None:
             return spawn(launch)
-        if self._views is None:
-            self._views = view.is_possible(launch.scratch.parent)
-        if not self._views:
+        if not self.has_views(launch):
             if launch.mounts:
                 raise LaunchError(_NO_MOUNTS)
             return spawn(launch)
-        layer = launch.scratch / launch.log.stem
         try:
-            return view.with_layer(launch.tree, layer, lambda: spawn(launch), launch.mounts)
+            return view.with_layer(
+                launch.tree, layer_of(launch), lambda: spawn(launch), launch.mounts
+            )
         except OSError as error:
             raise LaunchError(f"volumes cannot be mounted: {error.strerror}") from error
 
-    def _fence(self, launch: Launch, pid: int) -> Fence:
+    def _fence(self, launch: Launch, pid: int, start: int | None = None) -> Fence:
         # Reading the start time waits for the exec to be over (1 ms): not on the loop either.
-        start = procfs.start_time(pid)
+        start = procfs.start_time(pid) if start is None else start
         group = self._cgroups.create(group_name(launch.uid, launch.container), launch.limits)
         group.add(pid)
         return Fence(group, start)
@@ -182,18 +194,11 @@ class ProcessRuntime:
         """This boot of the machine."""
         return self._boot
 
-    async def recorded_exit(self, pid: int, start: int) -> Exit:
-        """How an orphan ended, as the supervisor saw it."""
-        path = self._exits / f"{pid}.json"
-        deadline = self._clock.monotonic() + EXIT_RECORD_PATIENCE
-        while True:
-            with contextlib.suppress(OSError, ValueError):
-                found = json.loads(path.read_text())
-                if found["start"] == start:
-                    return exit_of(os.waitstatus_to_exitcode(found["status"]))
-            if self._clock.monotonic() >= deadline:
-                return Exit(UNKNOWN_EXIT, seen=False)
-            await self._clock.sleep(0.01)
+
+def layer_of(launch: Launch) -> Path:
+    """Where is kept what this life of the container writes beside its files."""
+    assert launch.scratch is not None
+    return launch.scratch / launch.log.stem
 
 
 def group_name(uid: str, container: str) -> str:
@@ -206,11 +211,6 @@ def kill_all(pids: Iterable[int]) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-
-
-def exit_of(code: int) -> Exit:
-    """From Python's return code (negative: a signal) to the way shells and Kubernetes count."""
-    return Exit(128 - code, -code) if code < 0 else Exit(code)
 
 
 class ProcessInstance:
@@ -227,7 +227,10 @@ class ProcessInstance:
         owner: tuple[str, str],
         fence: Future[Fence],
         process: subprocess.Popen[bytes] | None = None,
+        *,
+        known: bool = False,
     ) -> None:
+        self._known = known or process is not None
         self._runtime = runtime
         self._pid = pid
         self._uid, self._container = owner
@@ -293,7 +296,7 @@ class ProcessInstance:
         except ProcessLookupError:
             self._gone.set_result(None)
             return -1
-        if self._process is None and procfs.start_time(self._pid) != self._fence.result().start:
+        if not self._known and procfs.start_time(self._pid) != self._fence.result().start:
             os.close(pidfd)  # the pid belongs to somebody else by now
             self._gone.set_result(None)
             return -1
@@ -318,7 +321,8 @@ class ProcessInstance:
         """Wait for the end of the first process."""
         await asyncio.shield(self._gone)
         if self._exit is None:
-            orphan = await self._runtime.recorded_exit(self._pid, self._fence.result().start)
+            fence = await asyncio.wrap_future(self._fence)
+            orphan = await self._runtime.exits.of(self._pid, fence.start)
             self._exit = self._judge(orphan)
         return self._exit
 

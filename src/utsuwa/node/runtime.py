@@ -1,5 +1,6 @@
 """The port behind which containers run: as processes here, as containers elsewhere."""
 
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,6 +68,20 @@ class Box:
     """Its network is its Pod's, which other containers have as well."""
 
 
+@dataclass(slots=True)
+class Warmth:
+    """The wish that a container be forked from a warm parent, and what became of it."""
+
+    revision: str
+    """`namespace/name`."""
+    revision_uid: str
+    everything: bool = False
+    """Import also the app's own modules ahead."""
+    forked: bool = False
+    told: str = ""
+    """A sentence for people: from which parent, or why not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Launch:
     """One life of one container, completely spelled out."""
@@ -89,6 +104,9 @@ class Launch:
     user: int | None = None
     group: int | None = None
     mounts: tuple[Mount, ...] = ()
+    warmth: Warmth | None = None
+    stdin: int = subprocess.DEVNULL
+    """A descriptor that it gets as its standard input."""
     box: Box | None = None
     """Given for an image of a container engine; `command`, `directory` and `tree` say nothing
     then, and `env` is what comes on top of the image's own."""

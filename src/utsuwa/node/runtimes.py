@@ -3,8 +3,8 @@
 from utsuwa.kit.documents import Document
 from utsuwa.kit.log import get_logger
 from utsuwa.node.engine.door import Door, NoEngineError
-from utsuwa.node.process_runtime import ProcessRuntime
 from utsuwa.node.runtime import Instance, Launch, LaunchError
+from utsuwa.node.warm import WarmRuntime
 
 _log = get_logger(__name__)
 
@@ -12,7 +12,7 @@ _log = get_logger(__name__)
 class Runtimes:
     """Bundles as processes, images of the engine as containers."""
 
-    def __init__(self, processes: ProcessRuntime, door: Door) -> None:
+    def __init__(self, processes: WarmRuntime, door: Door) -> None:
         self._processes = processes
         self._door = door
 
@@ -26,7 +26,7 @@ class Runtimes:
 
     async def close(self) -> None:
         """Let go of everything; it runs on."""
-        self._processes.close()
+        await self._processes.close()
         await self._door.close()
 
     async def launch(self, launch: Launch) -> Instance:

@@ -25,7 +25,7 @@ def spawn(launch: Launch) -> Process:
             launch.command,
             cwd=launch.directory,
             env={**launch.env, POD_VARIABLE: f"{launch.uid}/{launch.container}"},
-            stdin=subprocess.DEVNULL,
+            stdin=launch.stdin,
             stdout=log,
             stderr=log,
             start_new_session=True,

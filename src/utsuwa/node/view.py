@@ -82,19 +82,42 @@ def with_layer(tree: Path, layer: Path, work: Callable[[], T], mounts: Sequence[
     """
 
     def inside() -> T:
-        upper, scratch = layer / "upper", layer / "work"
-        upper.mkdir(parents=True, exist_ok=True)
-        scratch.mkdir(exist_ok=True)
         _call("unshare", _NEW_MOUNTS)
         _call("mount", None, b"/", None, _RECURSIVE | _PRIVATE, None)
-        options = f"lowerdir={_quoted(tree)},upperdir={_quoted(upper)},workdir={_quoted(scratch)}"
-        _call("mount", b"overlay", os.fsencode(tree), b"overlay", 0, os.fsencode(options))
-        upper.chmod(0o755)
-        for mount in mounts:
-            _bind(mount, layer)
+        _lay(tree, layer, mounts)
         return work()
 
     return _apart(inside)
+
+
+def _lay(tree: Path, layer: Path, mounts: Sequence[Mount]) -> None:
+    """In this thread's namespace."""
+    upper, scratch = layer / "upper", layer / "work"
+    upper.mkdir(parents=True, exist_ok=True)
+    scratch.mkdir(exist_ok=True)
+    options = f"lowerdir={_quoted(tree)},upperdir={_quoted(upper)},workdir={_quoted(scratch)}"
+    _call("mount", b"overlay", os.fsencode(tree), b"overlay", 0, os.fsencode(options))
+    upper.chmod(0o755)
+    for mount in mounts:
+        _bind(mount, layer)
+
+
+def with_layer_anew(
+    pid: int, tree: Path, layer: Path, mounts: Sequence[Mount], work: Callable[[], T]
+) -> T:
+    """Give process `pid`, which has taken a namespace of its own from one made by
+    :func:`with_layer`, its own layer in place of that one, and `mounts`; then do `work`.
+
+    Raises:
+        OSError: the process is gone, or this is not allowed; and whatever `work` raises.
+    """
+
+    def inside() -> T:
+        _call("umount2", os.fsencode(tree), _DETACH)
+        _lay(tree, layer, mounts)
+        return work()
+
+    return with_view_of(pid, inside)
 
 
 def with_view_of(pid: int, work: Callable[[], T]) -> T:

@@ -278,10 +278,14 @@ class PodWorker:
         _log.debug("pod bound", pod=self._key, port=self.port)
 
     def _started(self) -> Document:
-        """The annotation that says when the serving process was started, if it was."""
+        """The annotations that say when the serving process was started, if it was, and from what."""
         name = serving_container(self._pod)
         began = next(state.running_since for state in self._crew.states if state.name == name)
-        return {"annotations": {labels.STARTED: rfc3339_micro(began)}} if began else {}
+        if not began:
+            return {}
+        origin = self._crew.origin(name)
+        found = {labels.STARTED: rfc3339_micro(began)}
+        return {"annotations": {**found, **({labels.STARTED_FROM: origin} if origin else {})}}
 
     @property
     def _address(self) -> str:

@@ -51,6 +51,8 @@ class Endpoint(msgspec.Struct, frozen=True, omit_defaults=True):
     says so, and not because it accepts connections."""
     pod: str = ""
     """The Pod's name."""
+    origin: str = ""
+    """What its process came from, such as `warm parent`; empty: started anew."""
 
 
 class RevisionTable(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -255,6 +257,8 @@ class ColdStart(msgspec.Struct, frozen=True, omit_defaults=True):
     method: str = ""
     path: str = ""
     status: int = 0
+    origin: str = ""
+    """As :attr:`Endpoint.origin`."""
 
 
 class ColdStarts(msgspec.Struct, tag="cold-starts", frozen=True):

@@ -40,10 +40,17 @@ def milliseconds(seconds: float) -> float:
 
 
 def server_timing(start: ColdStart) -> str:
-    """The value of `Server-Timing`: the whole, then each phase."""
-    parts = [f'cold-start;dur={milliseconds(total(start)):g};desc="cold start"']
+    """The value of `Server-Timing`: the whole, with what the pod came from if it was not started
+    anew, then each phase."""
+    what = f"cold start from a {_quotable(start.origin)}" if start.origin else "cold start"
+    parts = [f'cold-start;dur={milliseconds(total(start)):g};desc="{what}"']
     parts += [f"{name};dur={milliseconds(part):g}" for name, part in phases(start).items()]
     return ", ".join(parts)
+
+
+def _quotable(text: str) -> str:
+    """What may stand in a header between quotes: it comes from an annotation."""
+    return "".join(c for c in text[:40] if c.isascii() and (c.isalnum() or c in " -"))
 
 
 def log_fields(start: ColdStart) -> dict[str, Any]:
@@ -55,6 +62,7 @@ def log_fields(start: ColdStart) -> dict[str, Any]:
         "method": start.method,
         "path": start.path,
         "status": start.status,
+        **({"origin": start.origin} if start.origin else {}),
         "total_ms": f"{milliseconds(total(start)):g}",
         **{name: f"{milliseconds(part):g}" for name, part in parts.items()},
     }

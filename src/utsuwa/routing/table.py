@@ -12,7 +12,7 @@ import msgspec
 from utsuwa.kit.clock import parse_rfc3339
 from utsuwa.kit.documents import Document, dig
 from utsuwa.model.endpoints import PROBE_FAILED, container_statuses, reachable_port
-from utsuwa.model.labels import COLD_START_RECEIPT, CONFIGURATION, SERVICE, STARTED
+from utsuwa.model.labels import COLD_START_RECEIPT, CONFIGURATION, SERVICE, STARTED, STARTED_FROM
 from utsuwa.routing.messages import (
     Certificate,
     Delta,
@@ -164,6 +164,7 @@ def endpoint_of(pod: Document, decided: Mapping[str, float] = NOTHING_DECIDED) -
         started=_started(metadata),
         failing=_is_failing(pod),
         pod=metadata["name"],
+        origin=str(dig(metadata, "annotations", STARTED_FROM, default="")),
     )
 
 

@@ -1,5 +1,6 @@
 """What the time of a cold request went to."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +54,16 @@ def test_the_header_has_the_whole_and_each_phase() -> None:
         'cold-start;dur=120;desc="cold start", decide;dur=1, start;dur=4, listen;dur=95, '
         "ready;dur=0, first-byte;dur=20"
     )
+
+
+def test_the_header_says_what_the_pod_came_from() -> None:
+    """If it was not started anew; whatever an annotation says stays within its quotes."""
+    warm = msgspec.structs.replace(WHOLE, origin='warm parent"\r\nX: ')
+    assert server_timing(warm).startswith(
+        'cold-start;dur=120;desc="cold start from a warm parentX ", decide;dur=1'
+    )
+    assert log_fields(warm)["origin"]
+    assert "origin" not in log_fields(WHOLE)
 
 
 def test_the_line_of_the_log_has_fields() -> None:

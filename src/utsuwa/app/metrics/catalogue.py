@@ -121,6 +121,12 @@ STORE_COMMITS = Metric(
 )
 STORE_OBJECTS = Metric("utsuwa_store_objects", "gauge", "Objects in the store.")
 GATEWAYS = Metric("utsuwa_gateways_connected", "gauge", "Gateways on the link.")
+WARM_MEMORY = Metric(
+    "utsuwa_warm_parent_memory_bytes",
+    "gauge",
+    "Memory of the warm parents of a revision; there is no series without one.",
+    REVISION,
+)
 BUILD = Metric("utsuwa_build_info", "gauge", "1; the version is in the label.", ("version",))
 CPU = Metric(
     "process_cpu_seconds_total", "counter", "Processor time of the control process in seconds."
@@ -136,6 +142,6 @@ CATALOGUE: tuple[Metric, ...] = (
     DURATION, REQUESTS, PLATFORM_ERRORS, CONCURRENCY, QUEUED, ACTIVE, WAKEUPS, COLD_START,
     COLD_PHASE, DESIRED, EXCESS, PANIC, *MEASURED.values(), REQUESTED, COUNT, NOT_READY, PENDING,
     TERMINATING, DECISIONS, WORK_DEPTH, WORK_FAILING, STORE_WRITES, STORE_COMMITS, STORE_OBJECTS,
-    GATEWAYS, BUILD, CPU, MEMORY, START,
+    GATEWAYS, WARM_MEMORY, BUILD, CPU, MEMORY, START,
 )  # fmt: skip
 """All of them, in the order of the page."""

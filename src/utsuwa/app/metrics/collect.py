@@ -28,6 +28,8 @@ class Internals:
     store: Store
     controllers: Callable[[], Iterable[Controller]]
     gateways: Callable[[], int]
+    warm_parents: Callable[[], Iterable[tuple[str, int]]]
+    """Revision and bytes of each."""
     version: str
 
 
@@ -68,7 +70,8 @@ class Collector:
         }
         decisions = self._decisions(named)
         yield from self._requests(named)
-        for metric, samples in (*decisions.items(), *self._internal()):
+        warm = (c.WARM_MEMORY, self._warm(named))
+        for metric, samples in (*decisions.items(), *self._internal(), warm):
             yield from numbers(metric, samples)
 
     def _requests(self, named: dict[Key, Labels]) -> Iterator[str]:
@@ -137,6 +140,14 @@ class Collector:
             metric = c.MEASURED.get((decision.metric, name))
             if metric is not None:
                 yield metric, (), value
+
+    def _warm(self, named: dict[Key, Labels]) -> _Numbers:
+        memory: _Numbers = {}
+        for revision, used in self._internals.warm_parents():
+            key = Key(*revision.split("/"))
+            if key in named:
+                memory[named[key]] = memory.get(named[key], 0) + used
+        return memory
 
     def _internal(self) -> Iterator[tuple[Metric, _Numbers]]:
         internals = self._internals

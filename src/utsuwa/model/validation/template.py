@@ -36,6 +36,7 @@ def template_problems(template: Spec, parent: Spec, settings: Settings) -> list[
         *validate_annotations(annotations, settings.autoscaler),
         *_network_problems(annotations),
         *_queue_problems(annotations),
+        *_warm_problems(annotations),
         *duration_problems(annotations, labels.PROGRESS_DEADLINE, "progress-deadline"),
     ]
     return [
@@ -90,6 +91,14 @@ def _network_problems(annotations: Mapping[str, str]) -> list[Problem]:
         for key in annotations
         if key.startswith(labels.NETWORKING_GROUP) and key not in labels.NETWORKING_ANNOTATIONS
     ]
+
+
+def _warm_problems(annotations: Mapping[str, str]) -> list[Problem]:
+    value = annotations.get(labels.WARM_PARENT, "false")
+    if value in labels.WARM_PARENTS:
+        return []
+    expected = ", ".join(labels.WARM_PARENTS)
+    return [Problem(f"invalid value: {value}: expected one of {expected}", (labels.WARM_PARENT,))]
 
 
 def _queue_problems(annotations: Mapping[str, str]) -> list[Problem]:
