@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 
+from benchmarks import warm
 from benchmarks.cluster import ROOT, Api, Cluster, cluster, free_port, percentile
 
 SERVICES = 50
@@ -90,6 +91,7 @@ def main() -> None:
         f"  {'added by the platform':<32} {(percentile(cold, 0.5) - base) * 1e3:6.1f}"
         f"   {(percentile(cold, 0.99) - percentile(own, 0.99)) * 1e3:6.1f}"
     )
+    warm.main()
 
 
 if __name__ == "__main__":

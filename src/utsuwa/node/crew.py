@@ -167,7 +167,8 @@ class Crew:
         for container in self._main:
             if container.state.waiting is not None and not container.running:
                 container.state.waiting = None
-        self._told()
+        if self._initial:
+            self._told()
         return True
 
     async def _until_started(self, container: Container, life: "asyncio.Task[None]") -> None:

@@ -61,7 +61,7 @@ class PodWorker:
     """Runs one Pod.
 
     Mutable state: `_pod`, the newest form seen; `_record`, what is on disk; `_written`, the last
-    status written; `_remaining`, what the end waits for (None before anybody has said); changed on the loop alone.
+    status written; `_dated`, whether the start is told; `_remaining`, what the end waits for (None before anybody has said); changed on the loop alone.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class PodWorker:
         self._pod = pod
         self._key: Key = key_of(pod)
         self._adopted = adopted or {}
-        self._bound = bool(self._adopted)
+        self._bound = self._dated = bool(self._adopted)
         self._record = PodRecord(self.uid, self._key.namespace, self._key.name, port)
         self._dirty = asyncio.Event()
         self._ending = asyncio.Event()
@@ -253,7 +253,7 @@ class PodWorker:
             self._dirty.clear()
             try:
                 if self._bound:
-                    await self._put_status()
+                    await asyncio.gather(self._put_status(), self._date())
                 else:
                     await self._bind()
                 failures = 0
@@ -268,14 +268,24 @@ class PodWorker:
 
     async def _bind(self) -> None:
         """Node and port first, then at once the status: one commit for both."""
+        started = self._started()
+        self._dated = bool(started)
         patch = {
             **bound(self._pod, self._site.node_name, self.port),
-            "metadata": {"uid": self.uid, **self._started()},
+            "metadata": {"uid": self.uid, **started},
         }
         cluster = self._site.services.cluster
         await asyncio.gather(cluster.merge(POD, self._key, patch), self._put_status())
         self._bound = True
         _log.debug("pod bound", pod=self._key, port=self.port)
+
+    async def _date(self) -> None:
+        """Say when the serving process was started where that was not known with the binding."""
+        started = {} if self._dated else self._started()
+        if started:
+            self._dated = True
+            patch = {"metadata": {"uid": self.uid, **started}}
+            await self._site.services.cluster.merge(POD, self._key, patch)
 
     def _started(self) -> Document:
         """The annotations that say when the serving process was started, if it was, and from what."""
