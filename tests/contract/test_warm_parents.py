@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,10 @@ class Pods:
             scratch=scratch / "c",
             warmth=Warmth("default/app", "uid-of-revision", everything=everything),
         )
+
+    def module(self, name: str) -> Launch:
+        command = (sys.executable, "-u", "-m", name)
+        return replace(self.launch(everything=True), command=command)
 
     async def start(self, launch: Launch) -> Instance:
         instance = await self.runtime.launch(launch)
@@ -157,6 +162,24 @@ async def test_a_forked_pod_looks_as_one_that_was_started(pods: Pods) -> None:
         title = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
         assert title == [word.encode() for word in launch.command]
     assert told[0]["random"] != told[1]["random"]
+
+
+async def test_a_module_is_run_as_main(pods: Pods) -> None:
+    """As with `-m`: without a warning, for it was not imported ahead."""
+    (pods.app / "pack").mkdir()
+    pods.write("pack/__init__.py", "")
+    pods.write("pack/__main__.py", TELL)
+    scout = pods.module("pack")
+    await pods.start(scout)
+    await pods.said(scout)
+    await pods.runtime.settled()
+    launch = pods.module("pack")
+    await pods.start(launch)
+    told = await pods.said(launch)
+    assert warmth_of(launch).forked, warmth_of(launch).told
+    assert (told["name"], told["path"]) == ("__main__", str(pods.app))
+    assert told["argv"] == [str(pods.app / "pack" / "__main__.py")]
+    assert "Warning" not in launch.log.read_text()
 
 
 @pytest.mark.parametrize(

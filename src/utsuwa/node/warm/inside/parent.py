@@ -232,7 +232,9 @@ def parent(text: str, _pad: str) -> Entry:
     importer = Importer(settings["tree"], settings["everything"], settings["skipped"])
     with open(settings["record"], encoding="utf-8") as file:
         names = dict.fromkeys(file.read().split())
-    if not importer.load(names):
+    # What is run as `__main__` is not imported: `-m` would warn of it, rightly.
+    mains = {name for name in names if name.endswith(".__main__")} | {settings["entry"][1]}
+    if not importer.load(name for name in names if name not in mains):
         if len(importer.skipped) > MOST_SKIPPED:
             sys.exit("too many modules cannot be imported ahead: " + ", ".join(importer.skipped))
         place = sys.orig_argv.index(text)
