@@ -34,6 +34,8 @@ QUIET = 1.0
 """Seconds without a new import after which an app has imported what it needs."""
 IMPORTS = 60.0
 """Most seconds that a parent may import."""
+REFUSED = 600.0
+"""Seconds until it is tried again where a parent was not possible."""
 STEADY = 60.0
 """A parent that ends sooner is not started again."""
 PROGRAM = Path(__file__).parent / "inside" / "start.py"
@@ -86,8 +88,8 @@ class Parent:
 
 
 class Parents:
-    """Mutable state: `_running` by key; `_refused`, why there will be none; `_tasks` by key, the
-    starts under way. Changed on the loop alone."""
+    """Mutable state: `_running` by key; `_refused`, why there is none and until when; `_tasks` by
+    key, the starts under way, and `_wanted` what for. Changed on the loop alone."""
 
     def __init__(
         self, processes: ProcessRuntime, directory: Path, clock: Clock, *, quiet: float = QUIET
@@ -97,8 +99,9 @@ class Parents:
         self._directory = directory
         self._clock = clock
         self._running: dict[str, Parent] = {}
-        self._refused: dict[str, str] = {}
+        self._refused: dict[str, tuple[str, float]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._wanted: dict[str, str] = {}
         self._watchers: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
@@ -118,8 +121,10 @@ class Parents:
         Raises:
             NotWarmError: there is none now.
         """
-        if why := self._refused.get(plan.key):
+        why, until = self._refused.get(plan.key, ("", 0.0))
+        if why and self._clock.monotonic() < until:
             raise NotWarmError(why)
+        self._refused.pop(plan.key, None)
         parent = self._running.get(plan.key)
         if parent is None or not parent.line.ready.is_set():
             raise NotWarmError(_SOON if self.imports(plan).exists() else FIRST)
@@ -132,6 +137,7 @@ class Parents:
         key = plan.key
         if key in self._running or key in self._tasks or key in self._refused:
             return
+        self._wanted[key] = plan.warmth.revision_uid
         task = asyncio.create_task(self._prepare(plan), name=f"warm parent of {key}")
         self._tasks[key] = task
 
@@ -146,10 +152,11 @@ class Parents:
             await self._make_room()
             await self._start(plan)
         except (NotWarmError, LaunchError, OSError) as error:
-            self._refused[key] = str(error)
+            self._refused[key] = str(error), self._clock.monotonic() + REFUSED
             _log.warning("no warm parent", revision=plan.warmth.revision, reason=error)
         finally:
             self._tasks.pop(key, None)
+            self._wanted.pop(key, None)
 
     async def _until_quiet(self, imports: Path) -> None:
         """The app has been started, and imports nothing more for now."""
@@ -178,13 +185,17 @@ class Parents:
         with listen(path) as listener:
             launch = replace(launch, stdin=listener.fileno())
             instance = await self._processes.launch(launch)
-        record = {
-            "instance": await instance.record(),
-            "revision": plan.warmth.revision,
-            "uid": plan.warmth.revision_uid,
-        }
-        (self._directory / f"{key}.json").write_text(json.dumps(record))
-        parent = self._join(key, record, instance)
+        try:
+            record = {
+                "instance": await instance.record(),
+                "revision": plan.warmth.revision,
+                "uid": plan.warmth.revision_uid,
+            }
+            (self._directory / f"{key}.json").write_text(json.dumps(record))
+            parent = self._join(key, record, instance)
+        except BaseException:
+            await instance.kill()
+            raise
         parent.plan = plan
         await self._until_ready(parent, launch)
         _log.info(
@@ -303,7 +314,9 @@ class Parents:
 
     async def forget(self, revision_uid: str) -> None:
         """The Revision is gone."""
-        for key in [p.key for p in self._running.values() if p.revision_uid == revision_uid]:
+        running = [p.key for p in self._running.values() if p.revision_uid == revision_uid]
+        starting = [key for key, uid in self._wanted.items() if uid == revision_uid]
+        for key in {*running, *starting}:
             await self.end(key)
 
     async def tidy(self) -> None:
