@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from functools import partial
@@ -143,6 +144,54 @@ def test_an_image_that_is_gone_when_it_is_needed_again(
     an_image(engine, tmp_path / "again", "dev.local/shop:v1")
     until(lambda: answer(up, "shop")[0] == 200, 60, "it is served again")
     until(lambda: ready(up, "shop")["status"] == "True", 30, "the Service is well again")
+
+
+@pytest.mark.timeout(120)
+def test_a_container_created_ahead_is_used_if_it_is_still_right(
+    with_engine: Up, engine: Podman, tmp_path: Path
+) -> None:
+    """The Pod that comes has its name and address; a Secret that changes makes another one; a
+    control that is started anew removes what it did not make; the end leaves nothing."""
+    up = with_engine
+    up.kubectl("patch", "cm", "config-autoscaler", "-n", "knative-serving", "-p", WINDOWS)
+    an_image(engine, tmp_path / "app", "dev.local/shop:v1")
+    up.kubectl("create", "secret", "generic", "words", "--from-literal=GREETING=hello")
+    manifest = tmp_path / "shop.yaml"
+    manifest.write_text(
+        "apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: shop}\n"
+        "spec: {template: {spec: {containers: [{image: dev.local/shop:v1,"
+        " envFrom: [{secretRef: {name: words}}]}]}}}\n"
+    )
+    up.kubectl("apply", "-f", str(manifest))
+    up.kubectl("wait", "ksvc", "shop", "--for=condition=Ready", "--timeout=50s")
+    waiting = until(partial(set_up, engine, up), 60, "a container is created ahead")
+    status, body = answer(up, "shop")
+    pod = up.get("pods")["items"][0]
+    own = pod["status"]["containerStatuses"][0]["containerID"].removeprefix("podman://")
+    assert own == waiting
+    assert (status, body) == (200, f"hello  shop shop-00001 {pod['metadata']['name']}\n")
+    again = until(partial(set_up, engine, up), 60, "another is created ahead")
+    changed = '{"stringData":{"GREETING":"good day"}}'
+    up.kubectl("patch", "secret", "words", "-p", changed)
+    until(lambda: set_up(engine, up) not in {"", again}, 30, "one with the new environment")
+    control = up.pid_of("control")
+    os.kill(control, signal.SIGKILL)
+    before = set_up(engine, up)
+    until(lambda: set_up(engine, up) not in {"", before}, 30, "one of the new control's")
+    assert answer(up, "shop")[1].startswith("good day")
+    assert up.stop() == 0
+    assert engine.run("ps", "--all", "--quiet") == ""
+
+
+def set_up(engine: Podman, up: Up) -> str:
+    """The id of the one container that waits for its Pod; "" while there are Pods."""
+    log = (up.data_dir / "logs" / "control.log").read_text()
+    told = [line for line in log.splitlines() if "container created ahead" in line]
+    if up.get("pods")["items"] or not told:
+        return ""
+    listed = engine.run("ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.Status}}")
+    ids = [line.split()[0] for line in listed.splitlines() if line.endswith("Initialized")]
+    return ids[0] if len(ids) == 1 else ""
 
 
 @pytest.mark.timeout(180)

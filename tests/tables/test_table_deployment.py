@@ -8,8 +8,9 @@ from utsuwa.cluster.errors import ForbiddenError
 from utsuwa.cluster.port import Key
 from utsuwa.controllers.framework import BlockedError, Context
 from utsuwa.controllers.workloads.deployment import DeploymentReconciler
-from utsuwa.controllers.workloads.replicas import pod_of, replica_set_of
+from utsuwa.controllers.workloads.replicas import replica_set_of
 from utsuwa.kit.documents import Document
+from utsuwa.model.children.pod import pod_of
 from utsuwa.model.kinds import DEPLOYMENT, POD
 from utsuwa.testing.resilience import survive
 from utsuwa.testing.tables import Failure, Row, Stage, check

@@ -6,9 +6,9 @@ import pytest
 
 from utsuwa.cluster.errors import ForbiddenError
 from utsuwa.controllers.framework import Context
-from utsuwa.controllers.workloads.replicas import pod_of
 from utsuwa.controllers.workloads.replicaset import ReplicaSetReconciler
 from utsuwa.kit.documents import Document
+from utsuwa.model.children.pod import pod_of
 from utsuwa.model.kinds import DEPLOYMENT, POD, REPLICA_SET
 from utsuwa.model.meta import owner_reference
 from utsuwa.testing.resilience import survive

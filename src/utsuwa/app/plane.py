@@ -136,6 +136,8 @@ class ControlPlane:
             events=self._context.events,
             tokens=PodTokens(self._identity.tokens(self._context.informers, ids), cluster),
             log_bounds=lambda: self._context.settings.current.observability.logs,
+            births=cluster,
+            ahead=lambda: self._context.settings.current.deployment.containers_created_ahead,
         )
         authentication = self._identity.authentication(
             self._context.informers, ids, anonymous=bool(options.anonymous)
@@ -223,6 +225,7 @@ class ControlPlane:
         await self._api.serve(sockets, self._identity.context)
         self._tasks.spawn(self._identity.keep(self._cluster), name="renewal of certificates")
         context.settings.follow(context.informers.of(CONFIG_MAP))
+        context.settings.on_change(self._node.ahead.stir)
         for kind in KINDS:
             context.informers.of(kind)
         await context.informers.synced()
@@ -277,8 +280,8 @@ class ControlPlane:
     def _controllers(self) -> list[Controller]:
         context = self._context
         return [
-            workloads.build_deployment(context),
-            workloads.build_replicaset(context),
+            workloads.build_deployment(context, self._node.ahead.create),
+            workloads.build_replicaset(context, self._node.ahead.create),
             service.build(context),
             configuration.build(context),
             revision.build(context, self._images),

@@ -67,15 +67,16 @@ class Embedded:
             raise ExpiredError(str(error)) from error
         return _Watch(watcher)
 
-    async def create(self, document: Document, *, dry_run: bool = False) -> Document:
-        """Store a new object. Raises AlreadyExistsError, NotFoundError or ForbiddenError (its
+    async def create(self, document: Document, *, dry_run: bool = False, uid: str = "") -> Document:
+        """Store a new object, with the `uid` that was chosen for it beforehand, or one of its own;
+        clients of the API cannot choose. Raises AlreadyExistsError, NotFoundError or ForbiddenError (its
         namespace is missing or ends), InvalidError, BadRequestError."""
         kind = _kind(document)
         attempts = 1 if dig(document, "metadata", "name") else _NAME_ATTEMPTS
         while True:
             attempts -= 1
             try:
-                return await self._write(lambda: self._create(kind, document), dry_run=dry_run)
+                return await self._write(lambda: self._create(kind, document, uid), dry_run=dry_run)
             except AlreadyExistsError:
                 if attempts <= 0:
                     raise
@@ -172,8 +173,8 @@ class Embedded:
             raise ApiError(str(error)) from error
         return outcome.document
 
-    def _create(self, kind: Kind, document: Document) -> tuple[ObjectKey, Outcome]:
-        new = semantics.created(kind, document, now=self._clock.now(), ids=self._ids)
+    def _create(self, kind: Kind, document: Document, uid: str) -> tuple[ObjectKey, Outcome]:
+        new = semantics.created(kind, document, now=self._clock.now(), ids=self._ids, uid=uid)
         key = semantics.key_for(kind, new)
         place = _place(kind, key)
         if kind.namespaced:

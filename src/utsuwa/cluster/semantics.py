@@ -38,9 +38,9 @@ class Outcome:
     gone: bool = False
 
 
-def created(kind: Kind, document: Document, *, now: float, ids: Ids) -> Document:
+def created(kind: Kind, document: Document, *, now: float, ids: Ids, uid: str = "") -> Document:
     """A new object from what a client sent: named, stamped, without status where the kind has a
-    status sub-resource.
+    status sub-resource. `uid`: one that was chosen before.
 
     Raises:
         InvalidError: its name is missing or malformed, or its metadata is.
@@ -57,7 +57,7 @@ def created(kind: Kind, document: Document, *, now: float, ids: Ids) -> Document
         metadata.pop("namespace", None)
     elif not given.get("namespace"):
         raise refusals.bad_request("an empty namespace may not be set during creation")
-    metadata["uid"] = ids.uid()
+    metadata["uid"] = uid or ids.uid()
     metadata["creationTimestamp"] = rfc3339(now)
     metadata.pop("generation", None)
     if kind not in WITHOUT_GENERATION:

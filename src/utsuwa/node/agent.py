@@ -25,6 +25,7 @@ from utsuwa.model.settings.log_bounds import LogBounds
 from utsuwa.model.usage import PodUse
 from utsuwa.node.access import Access
 from utsuwa.node.adoption import Adoption, AdoptionReport, plan_adoption
+from utsuwa.node.ahead import Ahead, Births
 from utsuwa.node.checks import NetworkChecks
 from utsuwa.node.launching import Services
 from utsuwa.node.log_keeping import Keeper
@@ -79,8 +80,11 @@ class NodeAgent:
         tokens: Tokens | None = None,
         events: Events | None = None,
         log_bounds: Callable[[], LogBounds] = LogBounds,
+        births: Births | None = None,
+        ahead: Callable[[], int] = lambda: 0,
     ) -> None:
-        """`log_bounds`: how much of logs is kept, as it is set now."""
+        """`log_bounds`: how much of logs is kept, as it is set now; `ahead`: how many containers
+        are created ahead, for Pods made by `births`."""
         self._cluster = cluster
         self._pods = informers.of(POD)
         self._clock = clock
@@ -105,6 +109,8 @@ class NodeAgent:
             volumes=Volumes(cluster, clock, tokens),
             events=events,
         )
+        self.ahead = Ahead(services, self._records, births, ids, most=ahead)
+        """Who makes Pods for controllers."""
         self._volumes = services.volumes
         self._informers = informers
         self._site = Site(services, self._records, drains, node_name)
@@ -132,6 +138,7 @@ class NodeAgent:
         self._logs.start(self._clock, tasks)
         self._pods.on_change(self._changed)
         self._volumes.follow(self._informers, tasks)
+        self.ahead.start(self._informers, tasks)
         if report.any:
             _log.info(
                 "pods found from before",
@@ -145,6 +152,7 @@ class NodeAgent:
         """End every container in order, for the end of the node. Pods that somebody would make
         anew are removed; the others are run again by the next start."""
         self._stopping = True
+        await self.ahead.stop()
         workers = list(self._workers.values())
         for worker in workers:
             worker.shut_down()

@@ -143,6 +143,9 @@ class ProcessRuntime:
         fence.set_result(Fence(group, record["start"]))
         return ProcessInstance(self, record["pid"], (uid, container), fence)
 
+    async def ahead(self, launch: Launch) -> None:
+        """Nothing: what a process needs takes no time."""
+
     async def release(self, uid: str) -> None:
         """Nothing: processes share no more than the machine."""
 

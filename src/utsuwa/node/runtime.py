@@ -206,6 +206,11 @@ class Runtime(Protocol):
         """Start a container. Raises LaunchError."""
         ...
 
+    async def ahead(self, launch: Launch) -> None:
+        """Do beforehand what a `launch` equal to this one will need: it then takes less time.
+        What is not used is removed by :meth:`sweep`. Raises LaunchError."""
+        ...
+
     async def adopt(self, record: Document) -> Instance | None:
         """The instance of a :meth:`Instance.record`, which may have ended meanwhile; None where
         nothing is known of it any more (another boot of the machine)."""

@@ -39,6 +39,16 @@ class Runtimes:
             raise LaunchError(str(error)) from error
         return await engine.runtime.launch(launch)
 
+    async def ahead(self, launch: Launch) -> None:
+        """As the port."""
+        if launch.box is None:
+            return await self._processes.ahead(launch)
+        try:
+            engine = await self._door.engine()
+        except NoEngineError as error:
+            raise LaunchError(str(error)) from error
+        return await engine.runtime.ahead(launch)
+
     async def adopt(self, record: Document) -> Instance | None:
         """As the port."""
         if "engine" not in record:

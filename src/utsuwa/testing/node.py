@@ -121,6 +121,7 @@ class FakeRuntime:
         self.boot = "boot-1"
         self.address = LOOPBACK
         self.swept: list[str] = []
+        self.prepared: dict[str, Launch] = {}
         self.released: list[str] = []
 
     def __repr__(self) -> str:
@@ -150,6 +151,12 @@ class FakeRuntime:
         """Remember it in :attr:`released`."""
         self.released.append(uid)
 
+    async def ahead(self, launch: Launch) -> None:
+        """Remember it in :attr:`prepared`. Raises LaunchError as :meth:`launch`."""
+        if launch.command and launch.command[0] in self.broken:
+            raise LaunchError(self.broken[launch.command[0]])
+        self.prepared[launch.uid] = launch
+
     async def adopt(self, record: Document) -> Instance | None:
         """The instance of that number, unless the machine was booted since."""
         return self.instances[record["number"]] if record["boot"] == self.boot else None
@@ -157,6 +164,7 @@ class FakeRuntime:
     async def sweep(self, uid: str) -> int:
         """Kill all instances of a Pod."""
         self.swept.append(uid)
+        self.prepared.pop(uid, None)
         left = [instance for instance in self.running if instance.launch.uid == uid]
         for instance in left:
             await instance.kill()

@@ -561,10 +561,10 @@ async def test_a_write_is_finished_when_its_client_goes_away(api: Serving) -> No
     waiting, resume = asyncio.Event(), asyncio.Event()
     create = api.cluster.create
 
-    async def slow(document: Document, *, dry_run: bool = False) -> Document:
+    async def slow(document: Document, *, dry_run: bool = False, uid: str = "") -> Document:
         waiting.set()
         await resume.wait()
-        return await create(document, dry_run=dry_run)
+        return await create(document, dry_run=dry_run, uid=uid)
 
     api.cluster.create = slow  # type: ignore[method-assign]  # the one way to stop it midway
     client = asyncio.create_task(ask(api, "POST", MAPS, config()))

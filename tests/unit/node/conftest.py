@@ -37,6 +37,8 @@ class Node:
     drains: FakeDrains = field(default_factory=FakeDrains)
     events: FakeEvents = field(default_factory=FakeEvents)
     deaths: list[str] = field(default_factory=list)
+    most: int = 0
+    """How many containers are created ahead."""
 
     async def start(self) -> AdoptionReport:
         """Start an agent, as control does."""
@@ -55,6 +57,8 @@ class Node:
             checks=self.checks,
             ports=Ports(0),
             events=self.events,
+            births=self.cluster,
+            ahead=lambda: self.most,
         )
         informers.start(self.tasks)
         await informers.synced()

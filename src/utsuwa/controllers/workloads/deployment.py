@@ -19,15 +19,15 @@ from utsuwa.controllers.workloads.replicas import (
     status_patch,
 )
 from utsuwa.controllers.workloads.rollout import Limits, Member, limits_of, outlived, scales
-from utsuwa.controllers.workloads.scaling import Scaler, trouble_of
+from utsuwa.controllers.workloads.scaling import Make, Scaler, trouble_of
 from utsuwa.kit.documents import Document, dig
 from utsuwa.model.kinds import DEPLOYMENT, POD, REPLICA_SET
 from utsuwa.model.meta import is_controlled_by, is_deleting, name_of
 
 
-def build_deployment(context: Context) -> Controller:
+def build_deployment(context: Context, make: Make | None = None) -> Controller:
     """The controller of Deployments and of all that they own."""
-    controller = Controller("deployment", DeploymentReconciler(context), workers=8)
+    controller = Controller("deployment", DeploymentReconciler(context, make), workers=8)
     replica_sets = context.informers.of(REPLICA_SET)
     controller.watch(context.informers.of(DEPLOYMENT))
     controller.watch(replica_sets, owner_key("Deployment"))
@@ -51,10 +51,10 @@ def _grandparent(replica_sets: Informer) -> ToKeys:
 class DeploymentReconciler:
     """One pass over one Deployment."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, make: Make | None = None) -> None:
         self._context = context
         self._cluster = context.cluster
-        self._scaler = Scaler(context.cluster, context.events)
+        self._scaler = Scaler(context.cluster, context.events, make)
 
     async def reconcile(self, key: Key) -> float | None:
         """Create the ReplicaSet of the present template, scale all of them, write the status."""

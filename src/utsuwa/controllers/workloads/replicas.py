@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from utsuwa.kit.clock import parse_rfc3339
 from utsuwa.kit.documents import Document, copy, dig, without
-from utsuwa.model.kinds import POD, REPLICA_SET
+from utsuwa.model.kinds import REPLICA_SET
 from utsuwa.model.meta import (
     annotations_of,
     controller_of,
@@ -58,22 +58,6 @@ def replica_set_of(deployment: Document, replicas: int, revision: int) -> Docume
         ownerReferences=[owner_reference(deployment)],
     )
     return document
-
-
-def pod_of(replica_set: Document) -> Document:
-    """A new Pod of the template, not yet bound to a node; the cluster completes its name."""
-    template = copy(dig(replica_set, "spec", "template", default={}))
-    pod = POD.document(namespace_of(replica_set), "", spec=template.get("spec") or {})
-    metadata = {
-        **(template.get("metadata") or {}),
-        "namespace": namespace_of(replica_set),
-        "generateName": f"{name_of(replica_set)}-",
-        "ownerReferences": [owner_reference(replica_set)],
-    }
-    metadata.pop("name", None)
-    metadata.pop("creationTimestamp", None)
-    pod["metadata"] = metadata
-    return pod
 
 
 def is_active(pod: Document) -> bool:

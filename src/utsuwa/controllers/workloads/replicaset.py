@@ -10,15 +10,15 @@ from utsuwa.controllers.workloads.replicas import (
     replica_set_status,
     status_patch,
 )
-from utsuwa.controllers.workloads.scaling import Scaler
+from utsuwa.controllers.workloads.scaling import Make, Scaler
 from utsuwa.kit.documents import Document, dig
 from utsuwa.model.kinds import POD, REPLICA_SET
 from utsuwa.model.meta import controller_of, is_deleting
 
 
-def build_replicaset(context: Context) -> Controller:
+def build_replicaset(context: Context, make: Make | None = None) -> Controller:
     """The controller of ReplicaSets."""
-    controller = Controller("replicaset", ReplicaSetReconciler(context), workers=4)
+    controller = Controller("replicaset", ReplicaSetReconciler(context, make), workers=4)
     controller.watch(context.informers.of(REPLICA_SET))
     controller.watch(context.informers.of(POD), owner_key("ReplicaSet"))
     return controller
@@ -27,10 +27,10 @@ def build_replicaset(context: Context) -> Controller:
 class ReplicaSetReconciler:
     """One pass over one ReplicaSet."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, make: Make | None = None) -> None:
         self._context = context
         self._cluster = context.cluster
-        self._scaler = Scaler(context.cluster, context.events)
+        self._scaler = Scaler(context.cluster, context.events, make)
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring a ReplicaSet without a Deployment to its replicas; write the status."""

@@ -1,20 +1,23 @@
 """Making and removing the Pods of one ReplicaSet until the wanted number is there."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from utsuwa.cluster.errors import ApiError, ConflictError, NotFoundError
 from utsuwa.cluster.informer import key_of
 from utsuwa.cluster.port import Cluster, DeleteOptions, Preconditions
 from utsuwa.controllers.events import EventRecorder
-from utsuwa.controllers.workloads.replicas import pod_of, victims
+from utsuwa.controllers.workloads.replicas import victims
 from utsuwa.kit.documents import Document, dig
 from utsuwa.kit.log import get_logger
+from utsuwa.model.children.pod import pod_of
 from utsuwa.model.kinds import POD
 from utsuwa.model.meta import name_of, uid_of
 
 _log = get_logger(__name__)
 
+Make = Callable[[Document], Awaitable[Document]]
 BURST = 500
 """Most Pods made or removed in one pass; the next pass goes on."""
 
@@ -25,6 +28,8 @@ class Scaler:
 
     cluster: Cluster
     events: EventRecorder
+    make: Make | None = None
+    """Who creates Pods in place of the cluster: it may have something ready for the next one."""
 
     async def scale(self, replica_set: Document, pods: list[Document], wanted: int) -> str:
         """Create or delete until `wanted` Pods remain of `pods`.
@@ -43,7 +48,7 @@ class Scaler:
 
     async def _create(self, replica_set: Document) -> str:
         try:
-            pod = await self.cluster.create(pod_of(replica_set))
+            pod = await (self.make or self.cluster.create)(pod_of(replica_set))
         except ConflictError:
             raise
         except ApiError as error:

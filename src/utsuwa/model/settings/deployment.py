@@ -50,6 +50,8 @@ class Deployment:
     default_affinity_type: str = SPREAD
     runtime_classes: tuple[RuntimeClass, ...] = ()
     pod_is_always_schedulable: bool = False
+    containers_created_ahead: int = 10
+    """Our own: for how many Revisions at zero a container is created and not started."""
 
     def runtime_class(self, labels: Mapping[str, str]) -> str:
         """The runtime class for pods with `labels`: the most specific match, then the first in
@@ -86,6 +88,7 @@ class Deployment:
             default_affinity_type=_affinity(reader),
             runtime_classes=_runtime_classes(reader),
             pod_is_always_schedulable=reader.boolean("pod-is-always-schedulable", False),
+            containers_created_ahead=reader.integer("containers-created-ahead", 10, low=0),
             **texts,
         )
 

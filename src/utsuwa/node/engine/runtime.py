@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import aiohttp
 from aiodocker import DockerError
+from aiodocker.containers import DockerContainer
 
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import Document
@@ -13,6 +14,7 @@ from utsuwa.node import procfs
 from utsuwa.node.engine.instance import EngineInstance, Found
 from utsuwa.node.engine.network import Network, Networks
 from utsuwa.node.engine.request import CLUSTER, POD, creation, name_of
+from utsuwa.node.engine.spares import Spares
 from utsuwa.node.engine.wire import Wire
 from utsuwa.node.runtime import Instance, Launch, LaunchError
 
@@ -33,6 +35,7 @@ class EngineRuntime:
         self._label = label
         self._boot = procfs.boot_id()
         self._networks = Networks(wire, label)
+        self._spares = Spares(wire)
         self._instances: set[EngineInstance] = set()
 
     def __repr__(self) -> str:
@@ -49,28 +52,20 @@ class EngineRuntime:
             await instance.let_go()
 
     async def launch(self, launch: Launch) -> Instance:
-        """Create and start a container.
+        """Start the container that was created ahead for it, or create one and start it.
 
         Raises:
             LaunchError: the engine refuses; nothing is left of it.
         """
         box = launch.box
         assert box is not None, "only images of an engine come here"
-        name = name_of(launch)
-        containers = self._wire.client.containers
+        if (ready := await self._spares.start(launch)) is not None:
+            return self._follow(ready, launch.uid, launch.container)
         network = Network("", "")
         try:
             if box.shared:
                 network = await self._networks.of(launch.uid, box.hostname)
-            body = creation(launch, self._label, swap=self._wire.swap, network=network.id)
-            try:
-                container = await containers.create(body, name=name)
-            except DockerError as error:
-                if error.status != CONFLICT:
-                    raise
-                # A life that was cut short between the engine's answer and our record.
-                await containers.container(name).delete(force=True, v=True)
-                container = await containers.create(body, name=name)
+            container = await self._create(launch, network.id)
             try:
                 await container.start()
                 shown = await container.show()
@@ -85,6 +80,26 @@ class EngineRuntime:
         if network.address:
             found = replace(found, address=network.address)
         return self._follow(found, launch.uid, launch.container)
+
+    async def _create(self, launch: Launch, network: str = "") -> DockerContainer:
+        name, containers = name_of(launch), self._wire.client.containers
+        body = creation(launch, self._label, swap=self._wire.swap, network=network)
+        try:
+            return await containers.create(body, name=name)
+        except DockerError as error:
+            if error.status != CONFLICT:
+                raise
+            # A life that was cut short between the engine's answer and our record.
+            await containers.container(name).delete(force=True, v=True)
+            return await containers.create(body, name=name)
+
+    async def ahead(self, launch: Launch) -> None:
+        """Create the container of a `launch` that may come, and do not start it.
+
+        Raises:
+            LaunchError: the engine refuses; nothing is left of it.
+        """
+        await self._spares.make(launch, self._create)
 
     def _follow(self, found: Found, uid: str, container: str) -> EngineInstance:
         record = {"uid": uid, "container": container, "boot": self._boot}
@@ -107,11 +122,15 @@ class EngineRuntime:
         return self._follow(Found.again(shown, record), record["uid"], record["container"])
 
     async def release(self, uid: str) -> None:
-        """Remove the network that the containers of Pod `uid` shared."""
+        """Remove the network that the containers of Pod `uid` shared, and what was created ahead
+        for it and not used."""
+        if self._spares.holds(uid):
+            await self.sweep(uid)
         await self._networks.release(uid)
 
     async def sweep(self, uid: str) -> int:
         """Remove the containers of Pod `uid`; how many there were."""
+        self._spares.forget(uid)
         wanted = {"label": [f"{CLUSTER}={self._label}", f"{POD}={uid}"]}
         found = await self._wire.client.containers.list(all=1, filters=json.dumps(wanted))
         for container in found:
