@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import time
+from importlib import import_module
 
 from benchmarks import warm
 from benchmarks.cluster import ROOT, Api, Cluster, cluster, free_port, percentile
@@ -92,6 +93,8 @@ def main() -> None:
         f"   {(percentile(cold, 0.99) - percentile(own, 0.99)) * 1e3:6.1f}"
     )
     warm.main()
+    print()
+    import_module("benchmarks.coldstart_containers").main()
 
 
 if __name__ == "__main__":

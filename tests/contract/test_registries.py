@@ -190,6 +190,27 @@ async def test_what_is_here_needs_no_registry(
     machine.run("rmi", "--force", name)
 
 
+async def test_only_what_was_pulled_for_us_is_ours_to_remove(
+    images: EngineImages, machine: Podman, tmp_path: Path
+) -> None:
+    """Not what was built here, nor what somebody has given another name."""
+    with registry() as there:
+        names = []
+        for tag in ("v1", "v2"):
+            names.append(push(machine, there, tag, image=fresh(machine, tmp_path)))
+            await images.obtain(names[-1], Pull())
+        await images.obtain(machine.shell_image(), Pull())
+        machine.run("tag", names[1], "dev.local/mine:v1")
+        (found,) = await images.ours.held()
+        assert found.name == names[0]
+        assert there.digest(REPOSITORY, "v1") in found.digests
+        assert await images.ours.remove(found)
+        assert await images.ours.held() == []
+        with pytest.raises(ImageNotFoundError, match="imagePullPolicy is Never"):
+            await images.obtain(names[0], Pull("Never"))
+    machine.run("rmi", "--force", "dev.local/mine:v1", names[1])
+
+
 async def test_images_of_this_machine_are_looked_for_nowhere_else(images: EngineImages) -> None:
     """With the command that makes one."""
     with pytest.raises(ImageNotFoundError, match=r"podman build -t ko\.local/none:v1 DIR"):

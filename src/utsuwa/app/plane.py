@@ -13,6 +13,7 @@ from utsuwa.app.bootstrap import Addresses, bootstrap
 from utsuwa.app.containers import Containers
 from utsuwa.app.history import Fleet, HistoryFile, Journal, Recorder, Sinks, Told
 from utsuwa.app.identity import Identity, PodTokens, rights, watch
+from utsuwa.app.image_garbage import collect_images
 from utsuwa.app.metrics import Collector, Internals, MetricsServer, Traffic
 from utsuwa.app.mirrors import Mirrors, is_mirror
 from utsuwa.app.options import ControlOptions, Layout
@@ -89,7 +90,7 @@ class ControlPlane:
         )
         self._addresses = _addresses(options)
         label = str(self._layout.root.resolve())
-        door = Door(clock, label=label)
+        door = Door(clock, label=label, pulled=self._layout.images / "pulled.json")
         self._images = NodeImages(ImageStore(self._layout.images), door, options.runtime)
         self._scaler = Scaler(self._context)
         self._horizontal = HorizontalHistory()
@@ -245,6 +246,7 @@ class ControlPlane:
                 controller.patience = PATIENCE
             controller.start(self._tasks)
         self._tasks.spawn(self._mirrors.run(), name="mirrors")
+        self._tasks.spawn(collect_images(context, self._images, self._layout), name="image garbage")
         await self._metrics.serve(metrics_sockets)
         self._tasks.spawn(self._journal.run(), name="journal")
         await self._console.serve(console_sockets, self._tasks)

@@ -4,8 +4,11 @@ The kind decides how a Pod runs: a bundle on a port of this machine, an image of
 container with an address of its own.
 """
 
+import asyncio
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from utsuwa.kit.documents import Document
@@ -43,6 +46,28 @@ class Package:
     stop_signal: str = ""
     size: int = 0
     """Bytes on disk; 0 where nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """How full a disk is, in bytes."""
+
+    total: int
+    used: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An image that is here, and may go when nobody needs it."""
+
+    key: str
+    """A bundle's digest, or the engine's id."""
+    name: str
+    """As people know it."""
+    size: int
+    digests: frozenset[str]
+    """By which it may be referred to."""
+    bundle: bool = False
 
 
 def megabytes(size: float) -> str:
@@ -121,6 +146,25 @@ class NodeImages:
         """As the port."""
         return self._store.bundle(name)
 
+    async def held(self) -> list[tuple[Disk, list[Held]]]:
+        """Bundles without a tag, and what was pulled for us into an engine that is open."""
+        found = []
+        bundles = await asyncio.to_thread(self._store.untagged)
+        if bundles:
+            disk = await asyncio.to_thread(_disk, self._store.root)
+            found.append((disk, [_held(name, size) for name, size in bundles]))
+        engine = None if self._door is None else self._door.opened
+        if engine is not None and (images := await engine.images.ours.held()):
+            found.append((await asyncio.to_thread(_disk, engine.wire.root), images))
+        return found
+
+    async def remove(self, image: Held) -> bool:
+        """Remove what :meth:`held` told; whether it is gone."""
+        if image.bundle:
+            return await asyncio.to_thread(self._store.remove, image.key)
+        engine = None if self._door is None else self._door.opened
+        return engine is not None and await engine.images.ours.remove(image)
+
     async def obtain(self, image: str, pull: Pull) -> Package:
         """As the port."""
         if self._door is None:
@@ -129,3 +173,16 @@ class NodeImages:
             return await (await self._door.engine()).images.obtain(image, pull)
         except NoEngineError as error:
             raise ImageNotFoundError(f"image {image!r}: {error}") from error
+
+
+def _held(digest: str, size: int) -> Held:
+    return Held(digest, f"bundle {digest}", size, frozenset((digest,)), bundle=True)
+
+
+def _disk(place: Path) -> Disk:
+    """The disk of `place`; one of no size where that is not there."""
+    try:
+        usage = shutil.disk_usage(place)
+    except OSError:
+        return Disk(0, 0)
+    return Disk(usage.total, usage.used)

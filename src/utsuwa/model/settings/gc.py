@@ -18,6 +18,10 @@ class GarbageCollection:
     retain_since_last_active_time: float | None = 15 * _HOUR
     min_non_active_revisions: int = 20
     max_non_active_revisions: int | None = 1000
+    images_max_age: float | None = 168 * _HOUR
+    images_high_percent: int = 85
+    images_low_percent: int = 80
+    """Our own: how long images that nobody needs are kept, and how full their disk may be."""
 
     @classmethod
     def parse(cls, data: Mapping[str, str]) -> Self:
@@ -33,7 +37,16 @@ class GarbageCollection:
             raise reader.fault(
                 "min-non-active-revisions", f"expected at most max-non-active-revisions ({most})"
             )
+        high = int(reader.number("images-disk-high-percent", 85, low=1, high=100))
+        low = int(reader.number("images-disk-low-percent", min(80, high), low=0, high=100))
+        if low > high:
+            raise reader.fault(
+                "images-disk-low-percent", f"expected at most images-disk-high-percent ({high})"
+            )
         return cls(
+            images_max_age=_retain(reader, "images-max-age", 168 * _HOUR),
+            images_high_percent=high,
+            images_low_percent=low,
             retain_since_create_time=_retain(reader, "retain-since-create-time", 48 * _HOUR),
             retain_since_last_active_time=_retain(
                 reader, "retain-since-last-active-time", 15 * _HOUR

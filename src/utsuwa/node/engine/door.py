@@ -67,8 +67,15 @@ class Door:
     """
 
     def __init__(
-        self, clock: Clock, *, label: str, environment: Mapping[str, str] | None = None
+        self,
+        clock: Clock,
+        *,
+        label: str,
+        environment: Mapping[str, str] | None = None,
+        pulled: Path | None = None,
     ) -> None:
+        """`pulled`: the file that remembers what was pulled for us, if anything shall."""
+        self._pulled = pulled
         self._clock = clock
         self._label = label
         self._environment = os.environ if environment is None else environment
@@ -87,6 +94,11 @@ class Door:
             return any(path.is_socket() for path in sockets(self._environment))
         except (NoEngineError, OSError):
             return False
+
+    @property
+    def opened(self) -> "Engine | None":
+        """The engine, if anybody has needed it."""
+        return self._engine
 
     async def engine(self) -> "Engine":
         """The engine.
@@ -121,5 +133,5 @@ class Door:
                 f"the Python package {error.name} is missing; install it with: "
                 "pip install 'utsuwa[container]'"
             ) from error
-        engine: Engine = await module.open_engine(there[0], self._clock, self._label)
+        engine: Engine = await module.open_engine(there[0], self._clock, self._label, self._pulled)
         return engine

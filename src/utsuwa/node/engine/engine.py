@@ -32,7 +32,7 @@ class Engine:
         await _close(self.wire.client)
 
 
-async def open_engine(path: Path, clock: Clock, label: str) -> Engine:
+async def open_engine(path: Path, clock: Clock, label: str, pulled: Path | None = None) -> Engine:
     """The engine behind the socket `path`.
 
     Raises:
@@ -53,7 +53,7 @@ async def open_engine(path: Path, clock: Clock, label: str) -> Engine:
     except NoEngineError:
         await _close(client)
         raise
-    return Engine(wire, EngineRuntime(wire, clock, label), EngineImages(wire))
+    return Engine(wire, EngineRuntime(wire, clock, label), EngineImages(wire, pulled=pulled))
 
 
 async def _close(client: Docker) -> None:
@@ -70,4 +70,11 @@ def _checked(path: Path, client: Docker, version: Any, info: Any) -> Wire:
             f"the {name} on {path} runs without root: its containers have no address that this "
             f"machine reaches; start it as root: sudo systemctl enable --now {name}.socket"
         )
-    return Wire(path, client, name, str(version["Version"]), swap=bool(info.get("SwapLimit")))
+    return Wire(
+        path,
+        client,
+        name,
+        str(version["Version"]),
+        swap=bool(info.get("SwapLimit")),
+        root=Path(str(info.get("DockerRootDir") or "/")),
+    )

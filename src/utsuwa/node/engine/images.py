@@ -21,6 +21,7 @@ from utsuwa.model.images import (
     parse_reference,
 )
 from utsuwa.node.credentials import login_for, of_user, qualified, registry_of
+from utsuwa.node.engine.pulled import Pulled
 from utsuwa.node.engine.registry import Registries
 from utsuwa.node.engine.wire import Wire
 from utsuwa.node.packages import Package, Pull, megabytes
@@ -57,8 +58,15 @@ class EngineImages:
     """Finds and pulls. Mutable state: `_pulls`, one at a time for each image; `progress`, what
     they last said."""
 
-    def __init__(self, wire: Wire, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        environment: Mapping[str, str] | None = None,
+        *,
+        pulled: Path | None = None,
+    ) -> None:
         self._wire = wire
+        self.ours = Pulled(wire, pulled)
         self._registries = Registries()
         self._environment = os.environ if environment is None else environment
         self._pulls: dict[str, asyncio.Task[None]] = {}
@@ -225,11 +233,15 @@ class EngineImages:
         layers = _Layers({})
         say: Callable[[str], None] = lambda text: self._said.__setitem__(str(reference), text)  # noqa: E731
         try:
+            before = await self.ours.ids()
             lines = self._wire.client.images.pull(name, auth=login, stream=True)
             async with asyncio.timeout(STALLED) as patience:
                 async for line in lines:
                     patience.reschedule(asyncio.get_running_loop().time() + STALLED)
                     say(layers.told(line))
+            shown = await self._find(reference)
+            if shown is not None and shown["Id"] not in before:
+                await self.ours.remember(str(shown["Id"]), name)
         except TimeoutError as error:
             raise ImageNotFoundError(
                 f"image {name!r} cannot be pulled: nothing came for {STALLED:g} s"

@@ -28,6 +28,8 @@ class Wire:
     """`podman` or `docker`."""
     version: str
     swap: bool
+    root: Path = Path("/")
+    """Where it keeps images."""
 
     async def output(self, container: str) -> AsyncIterator[bytes]:
         """What `container` has written since its start and writes until its end; both outputs

@@ -130,6 +130,31 @@ class ImageStore:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
+    # --- removing -----------------------------------------------------------------------------
+
+    @property
+    def root(self) -> Path:
+        """Where everything is."""
+        return self._root
+
+    def untagged(self) -> list[tuple[str, int]]:
+        """Digest and size of the bundles to which no reference leads. Blocks."""
+        tagged = {one.digest for one in self.tags()}
+        with contextlib.suppress(FileNotFoundError):
+            names = [f"sha256:{path.name}" for path in (self._root / "bundles").iterdir()]
+            known = [(name, self._read(name)) for name in names if name not in tagged]
+            return sorted((name, found.size) for name, found in known if found is not None)
+        return []
+
+    def remove(self, name: str) -> bool:
+        """Remove the bundle of a digest, unless a reference leads to it by now. Blocks."""
+        with self._locked(name):
+            if any(one.digest == name for one in self.tags()):
+                return False
+            self._loaded.pop(name, None)
+            _remove(self._directory(name))
+        return True
+
     # --- reading ------------------------------------------------------------------------------
 
     def tags(self) -> list[Tagged]:
