@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 
-import aiohttp
 from aiodocker import DockerError
 from aiodocker.containers import DockerContainer
 
@@ -15,8 +14,8 @@ from utsuwa.node.engine.instance import EngineInstance, Found
 from utsuwa.node.engine.network import Network, Networks
 from utsuwa.node.engine.request import CLUSTER, POD, creation, name_of
 from utsuwa.node.engine.spares import Spares
-from utsuwa.node.engine.wire import Wire
-from utsuwa.node.runtime import Instance, Launch, LaunchError
+from utsuwa.node.engine.wire import Wire, refusals_told
+from utsuwa.node.runtime import Instance, Launch
 
 _log = get_logger(__name__)
 
@@ -62,7 +61,7 @@ class EngineRuntime:
         if (ready := await self._spares.start(launch)) is not None:
             return self._follow(ready, launch.uid, launch.container)
         network = Network("", "")
-        try:
+        with refusals_told():
             if box.shared:
                 network = await self._networks.of(launch.uid, box.hostname)
             container = await self._create(launch, network.id)
@@ -72,10 +71,6 @@ class EngineRuntime:
             except BaseException:
                 await container.delete(force=True, v=True)
                 raise
-        except DockerError as error:
-            raise LaunchError(error.message.strip()) from error
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise LaunchError(f"the container engine does not answer: {error}") from error
         found = Found.of(shown, launch.log, box.stop_signal)
         if network.address:
             found = replace(found, address=network.address)

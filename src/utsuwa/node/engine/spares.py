@@ -14,7 +14,7 @@ from aiodocker.containers import DockerContainer
 
 from utsuwa.kit.log import get_logger
 from utsuwa.node.engine.instance import Found
-from utsuwa.node.engine.wire import Wire
+from utsuwa.node.engine.wire import Wire, refusals_told
 from utsuwa.node.runtime import Launch, LaunchError
 
 _log = get_logger(__name__)
@@ -45,17 +45,13 @@ class Spares:
 
     async def make(self, launch: Launch, create: Create) -> None:
         """Create one for `launch`. Raises LaunchError; nothing is left of it then."""
-        try:
+        with refusals_told():
             container = await create(launch)
             try:
                 found = await self._set_up(launch, container)
             except BaseException:
                 await container.delete(force=True, v=True)
                 raise
-        except DockerError as error:
-            raise LaunchError(error.message.strip()) from error
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise LaunchError(f"the container engine does not answer: {error}") from error
         self._spares[launch.uid] = _Spare(launch, container, found)
 
     async def _set_up(self, launch: Launch, container: DockerContainer) -> Found | None:

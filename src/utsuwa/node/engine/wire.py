@@ -4,12 +4,13 @@ output of a container as the bytes it wrote, and a command with an end of input 
 import asyncio
 import json
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
-from aiodocker import Docker
+from aiodocker import Docker, DockerError
 
 from utsuwa.node.runtime import LaunchError
 
@@ -67,6 +68,17 @@ class Wire:
             writer.close()
             raise
         return Line(reader, writer, tty)
+
+
+@contextmanager
+def refusals_told() -> Iterator[None]:
+    """What an engine refuses in the block, or its silence, becomes a LaunchError."""
+    try:
+        yield
+    except DockerError as error:
+        raise LaunchError(error.message.strip()) from error
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        raise LaunchError(f"the container engine does not answer: {error}") from error
 
 
 def _message(body: bytes) -> str:
