@@ -236,7 +236,8 @@ class Ahead:
             await self._discard(spare)
             return
         if self._spares.get(spare.owner) is not spare:
-            return  # it was discarded meanwhile
+            await self._discard(spare)  # meanwhile, and what came since is to go as well
+            return
         spare.launch = launch
         _log.info("container created ahead", pod=key_of(pod))
 
@@ -261,7 +262,12 @@ class Ahead:
         if self._spares.get(spare.owner) is spare:
             del self._spares[spare.owner]
         self._services.volumes.forget(spare.uid)
-        await self._services.runtime.sweep(spare.uid)
+        try:
+            await self._services.runtime.sweep(spare.uid)
+        except LaunchError as error:
+            # What was kept for it stays: the next start finds it by that, and removes both.
+            _log.warning("container created ahead is not removed", pod=spare.uid, reason=error)
+            return
         await asyncio.to_thread(self._records.remove, spare.uid)
 
 

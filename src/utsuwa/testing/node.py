@@ -122,6 +122,7 @@ class FakeRuntime:
         self.address = LOOPBACK
         self.swept: list[str] = []
         self.prepared: dict[str, Launch] = {}
+        self.silent = False
         self.released: list[str] = []
 
     def __repr__(self) -> str:
@@ -163,6 +164,8 @@ class FakeRuntime:
 
     async def sweep(self, uid: str) -> int:
         """Kill all instances of a Pod."""
+        if self.silent:
+            raise LaunchError("the engine does not answer")
         self.swept.append(uid)
         self.prepared.pop(uid, None)
         left = [instance for instance in self.running if instance.launch.uid == uid]

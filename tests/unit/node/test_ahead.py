@@ -184,3 +184,18 @@ async def test_another_control_sweeps_what_it_does_not_know(node: Node) -> None:
     assert len(node.runtime.prepared) == 1
     await node.agent.stop()
     assert node.runtime.prepared == {}
+
+
+async def test_an_engine_that_does_not_answer_takes_nobody_along(node: Node) -> None:
+    """What could not be removed is left to the next start."""
+    replica_set = await a_revision(node)
+    await node.settle(2.0)
+    (uid,) = node.runtime.prepared
+    node.runtime.silent = True
+    await node.cluster.delete(REPLICA_SET, Key("default", name_of(replica_set)))
+    await node.settle(2.0)
+    assert (node.data_dir / "pods" / uid).is_dir()
+    node.runtime.silent = False
+    await node.crash()
+    assert (await node.start()).removed == 1
+    assert node.runtime.prepared == {}

@@ -15,7 +15,7 @@ from utsuwa.node.engine.network import Network, Networks
 from utsuwa.node.engine.request import CLUSTER, POD, creation, name_of
 from utsuwa.node.engine.spares import Spares
 from utsuwa.node.engine.wire import Wire, refusals_told
-from utsuwa.node.runtime import Instance, Launch
+from utsuwa.node.runtime import Instance, Launch, LaunchError
 
 _log = get_logger(__name__)
 
@@ -120,14 +120,19 @@ class EngineRuntime:
         """Remove the network that the containers of Pod `uid` shared, and what was created ahead
         for it and not used."""
         if self._spares.holds(uid):
-            await self.sweep(uid)
+            try:
+                await self.sweep(uid)
+            except LaunchError as error:
+                _log.warning("container created ahead is not removed", pod=uid, reason=error)
         await self._networks.release(uid)
 
     async def sweep(self, uid: str) -> int:
-        """Remove the containers of Pod `uid`; how many there were."""
+        """Remove the containers of Pod `uid`; how many there were. Raises LaunchError from an
+        engine that does not answer."""
         self._spares.forget(uid)
         wanted = {"label": [f"{CLUSTER}={self._label}", f"{POD}={uid}"]}
-        found = await self._wire.client.containers.list(all=1, filters=json.dumps(wanted))
+        with refusals_told():
+            found = await self._wire.client.containers.list(all=1, filters=json.dumps(wanted))
         for container in found:
             try:
                 await container.delete(force=True, v=True)
