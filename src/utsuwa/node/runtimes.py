@@ -40,14 +40,14 @@ class Runtimes:
         return await engine.runtime.launch(launch)
 
     async def ahead(self, launch: Launch) -> None:
-        """As the port."""
+        """As the port; what a process needs takes no time."""
         if launch.box is None:
-            return await self._processes.ahead(launch)
+            return
         try:
             engine = await self._door.engine()
         except NoEngineError as error:
             raise LaunchError(str(error)) from error
-        return await engine.runtime.ahead(launch)
+        await engine.runtime.ahead(launch)
 
     async def adopt(self, record: Document) -> Instance | None:
         """As the port."""
