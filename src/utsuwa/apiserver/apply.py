@@ -23,7 +23,8 @@ from utsuwa.apiserver.fieldsets import (
 )
 from utsuwa.apiserver.lists import applied_keys, identity, is_set
 from utsuwa.cluster.errors import Cause, ConflictError
-from utsuwa.kit.documents import Document, copy, dig
+from utsuwa.kit.clock import parse_rfc3339
+from utsuwa.kit.documents import Document, copy, dig, without
 from utsuwa.model.kinds import Kind
 
 APPLY, UPDATE = "Apply", "Update"
@@ -119,6 +120,18 @@ def recorded(
     return _with_owners(new, [*others, updated])
 
 
+def with_readable_owners(new: Document, old: Document | None) -> Document:
+    """`new`; or, where a client has written what is no record of owners into `managedFields`,
+    with those of `old`, as the original forgives it."""
+    entries = dig(new, "metadata", "managedFields")
+    if not entries or all(_read(entry) is not None for entry in entries):
+        return new
+    metadata = without(new["metadata"], ("managedFields",))
+    if entries != [{}] and (kept := dig(old or {}, "metadata", "managedFields")):
+        metadata["managedFields"] = kept
+    return {**new, "metadata": metadata}
+
+
 def _owner(intent: Intent, paths: Paths) -> Owner:
     return Owner(
         intent.manager, APPLY, intent.kind.api_version, intent.time, paths, intent.subresource
@@ -138,6 +151,8 @@ def _read(entry: Any) -> Owner | None:
     members = ("manager", "operation", "apiVersion", "time")
     try:
         paths = from_fields(entry["fieldsV1"])
+        if "time" in entry:
+            parse_rfc3339(str(entry["time"]))
     except ValueError:
         return None
     manager, operation, version, time = (str(entry.get(member, "")) for member in members)

@@ -121,6 +121,7 @@ class Writes:
         kind = call.target.kind
         if "status" in kind.subresources:
             sent = {key: value for key, value in sent.items() if key != "status"}
+        sent = apply.with_readable_owners(sent, None)
         admitted, more = self._admit(call, "CREATE", sent, None)
         if not call.dry_run:
             await self._claims.take(call.user, admitted)
@@ -141,7 +142,7 @@ class Writes:
         told: list[str] = []
 
         def decide(old: Document) -> Document:
-            new = _complete(call, old, function(old))
+            new = apply.with_readable_owners(_complete(call, old, function(old)), old)
             if keeps_managers and "managedFields" not in new["metadata"]:
                 new = _with_managers_of(old, new)
             admitted, more = self._admit(call, "UPDATE", new, old)

@@ -1,6 +1,6 @@
 import pytest
 
-from utsuwa.apiserver.apply import Intent, applied, created, recorded
+from utsuwa.apiserver.apply import Intent, applied, created, recorded, with_readable_owners
 from utsuwa.cluster.errors import ConflictError
 from utsuwa.kit.documents import Document, copy
 from utsuwa.model.kinds import CONFIG_MAP, DEPLOYMENT, SERVICE, Kind
@@ -157,3 +157,21 @@ def test_owners_can_be_cleared() -> None:
     live = created(intent(config(a="1")))
     new = {**live, "metadata": {**live["metadata"], "managedFields": []}}
     assert recorded(CONFIG_MAP, live, new, manager="you", time=LATER) == new
+
+
+@pytest.mark.parametrize(
+    "entry", [None, "x", {"fieldsV1": {}, "time": ""}, {"fieldsV1": {}, "time": 5}, {"time": NOW}]
+)
+def test_what_is_no_record_of_owners_is_not_taken(entry: object) -> None:
+    """The owners stay as they were; a new object has none."""
+    live = created(intent(config(a="1")))
+    new = {**live, "metadata": {**live["metadata"], "managedFields": [entry]}}
+    assert with_readable_owners(new, live) == live
+    assert "managedFields" not in with_readable_owners(new, None)["metadata"]
+
+
+def test_an_empty_entry_clears_the_owners() -> None:
+    """As kubectl does it where an empty list would be left out."""
+    live = created(intent(config(a="1")))
+    new = {**live, "metadata": {**live["metadata"], "managedFields": [{}]}}
+    assert "managedFields" not in with_readable_owners(new, live)["metadata"]

@@ -493,3 +493,19 @@ def test_editing_the_example_of_a_map_is_refused() -> None:
         "knative.dev/example-checksum": example_checksum("  a\r\nb")
     }
     create(document)
+
+
+def test_a_null_in_a_list_is_an_empty_item() -> None:
+    """As Go reads a null among structs and texts: checked like any other."""
+    document = route()
+    document["spec"]["traffic"] = [None]
+    assert denial(document) == denial({**document, "spec": {"traffic": [{}]}})
+    document = service()
+    spec = document["spec"]["template"]["spec"]
+    spec["volumes"] = [{"name": "v", "secret": {"secretName": "s", "items": [None]}}]
+    with pytest.raises(Denied, match=r"secret\.items\[0\]\.key: Required value"):
+        create(document)
+    document = service()
+    document["spec"]["template"]["spec"]["containers"][0]["args"] = [None, "x"]
+    made = create(document).document
+    assert made["spec"]["template"]["spec"]["containers"][0]["args"] == ["", "x"]

@@ -284,15 +284,3 @@ def test_other_kinds_come_back_as_they_are() -> None:
     assert default(pod, STOCK) is pod
     strange = {"apiVersion": "x/v1", "kind": "Y"}
     assert default(strange, STOCK) is strange
-
-
-def test_a_null_among_the_traffic_is_an_empty_entry() -> None:
-    """As Go reads a null in a list of structs."""
-    route: dict[str, Any] = {
-        "apiVersion": "serving.knative.dev/v1",
-        "kind": "Route",
-        "metadata": {"name": "r", "namespace": "default"},
-        "spec": {"traffic": [None]},
-    }
-    traffic = default(route, Settings())["spec"]["traffic"]
-    assert traffic == [{"latestRevision": True, "percent": 0}]

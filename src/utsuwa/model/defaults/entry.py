@@ -141,8 +141,6 @@ def _template_name(document: Document) -> str | None:
 
 
 def _traffic(spec: dict[str, Any]) -> None:
-    if spec.get("traffic"):  # a null in a list is an empty entry, as Go reads it
-        spec["traffic"] = [{} if target is None else target for target in spec["traffic"]]
     for target in spec.get("traffic") or []:
         if target.get("latestRevision") is None:
             target["latestRevision"] = not target.get("revisionName")

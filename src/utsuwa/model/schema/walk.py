@@ -73,7 +73,8 @@ def unknown_fields(value: Any, node: Node, path: str = "") -> list[str]:
 
 
 def prune(value: Any, node: Node) -> Any:
-    """`value` without the members that the schema does not know.
+    """`value` without the members that the schema does not know; a null in a list is an empty
+    item, as Go reads it.
 
     On the path of every write, of every list of pods and so on: written out for speed.
     """
@@ -83,7 +84,7 @@ def prune(value: Any, node: Node) -> Any:
     if isinstance(value, list):
         items = node.items
         if items is not None:
-            return [prune(item, items) for item in value]
+            return [_blank(items) if item is None else prune(item, items) for item in value]
         return list(value) if node.preserve else []
     if not isinstance(value, dict):
         return value
@@ -95,6 +96,10 @@ def prune(value: Any, node: Node) -> Any:
         elif node.preserve:
             kept[key] = member
     return kept
+
+
+def _blank(node: Node) -> Any:
+    return {} if node.type in {Type.OBJECT, Type.MAP} else "" if node.type is Type.STRING else None
 
 
 def fill(value: Any, node: Node) -> Any:
