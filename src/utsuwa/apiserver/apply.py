@@ -124,7 +124,9 @@ def with_readable_owners(new: Document, old: Document | None) -> Document:
     """`new`; or, where a client has written what is no record of owners into `managedFields`,
     with those of `old`, as the original forgives it."""
     entries = dig(new, "metadata", "managedFields")
-    if not entries or all(_read(entry) is not None for entry in entries):
+    if not entries:
+        return new
+    if isinstance(entries, list) and all(_read(entry) is not None for entry in entries):
         return new
     metadata = without(new["metadata"], ("managedFields",))
     if entries != [{}] and (kept := dig(old or {}, "metadata", "managedFields")):

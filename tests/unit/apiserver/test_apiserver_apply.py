@@ -160,12 +160,20 @@ def test_owners_can_be_cleared() -> None:
 
 
 @pytest.mark.parametrize(
-    "entry", [None, "x", {"fieldsV1": {}, "time": ""}, {"fieldsV1": {}, "time": 5}, {"time": NOW}]
+    "entries",
+    [
+        [None],
+        ["x"],
+        [{"fieldsV1": {}, "time": ""}],
+        [{"fieldsV1": {}, "time": 5}],
+        [{"time": NOW}],
+        1.5,
+    ],
 )
-def test_what_is_no_record_of_owners_is_not_taken(entry: object) -> None:
+def test_what_is_no_record_of_owners_is_not_taken(entries: object) -> None:
     """The owners stay as they were; a new object has none."""
     live = created(intent(config(a="1")))
-    new = {**live, "metadata": {**live["metadata"], "managedFields": [entry]}}
+    new = {**live, "metadata": {**live["metadata"], "managedFields": entries}}
     assert with_readable_owners(new, live) == live
     assert "managedFields" not in with_readable_owners(new, None)["metadata"]
 
