@@ -3,6 +3,7 @@ container, a sidecar, volumes that change, probes that fail, restarts. Whoever l
 sees the same.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from functools import partial
@@ -79,6 +80,7 @@ spec:
           exec: {{command: [sh, -c, "! test -e /work/unready"]}}
           periodSeconds: 1
           failureThreshold: 1
+          timeoutSeconds: 60
         volumeMounts:
         - {{name: app, mountPath: /etc/app}}
         - {{name: work, mountPath: /work}}
@@ -101,7 +103,10 @@ def engine() -> Podman:
 def cluster(tmp_path_factory: pytest.TempPathFactory, engine: Podman) -> Iterator[Up]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", f"unix://{engine.socket}")
-        up = Up(tmp_path_factory.mktemp("either") / "data").start().ready()
+        # An address of our own: services are called by name, and so on port 80.
+        address = f"127.1.{os.getpid() >> 8 & 255}.{os.getpid() & 255 or 1}"
+        data = tmp_path_factory.mktemp("either") / "data"
+        up = Up(data, ("--address", address)).start().ready()
         yield up
         if up.process is not None and up.process.poll() is None:
             up.stop()
@@ -217,6 +222,20 @@ def test_a_pod_that_is_not_ready_holds_requests_until_it_is_again(services: Up) 
         )  # fmt: skip
         assert called(services, name, "answer")[0] == 200
         until(partial(is_ready, services, name, "True"), what="ready again")
+
+
+def test_services_call_one_another_by_name(services: Up) -> None:
+    """Each of the names that the original knows, from one kind to the other."""
+    for caller, callee in (BOTH, BOTH[::-1]):
+        pod = pod_of(services, caller)["metadata"]["name"]
+        for host in (f"{callee}.default", f"{callee}.default.svc.cluster.local"):
+            until(partial(reaches, services, pod, host), what=f"{caller} reaches {host}")
+
+
+def reaches(up: Up, pod: str, host: str) -> bool:
+    command = ("busybox", "wget", "-q", "-O", "-", f"http://{host}/cgi-bin/answer")
+    done = up.kubectl("exec", pod, "-c", "serve", "--", *command, check=False)
+    return done.stdout.endswith("from beside\n")
 
 
 def says(up: Up, name: str, wanted: str) -> bool:

@@ -3,10 +3,21 @@
 import asyncio
 
 from utsuwa.apiserver.ports import NotRunningError
+from utsuwa.app.options import ControlOptions, Layout
 from utsuwa.kit.caller import Caller
 from utsuwa.kit.documents import Document
 from utsuwa.node.access import Access
+from utsuwa.node.names import ServiceNames
 from utsuwa.node.runtime import LaunchError
+
+
+def service_names(options: ControlOptions) -> ServiceNames:
+    """The names of services inside Pods."""
+    return ServiceNames(
+        Layout(options.data_dir).hosts,
+        boxes=options.pods_address,
+        processes=options.address if options.address_has_gateway else "",
+    )
 
 
 class Containers:

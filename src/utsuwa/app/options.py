@@ -85,6 +85,8 @@ class ControlOptions:
     anonymous: str = ""
     metrics_fds: tuple[int, ...] = ()
     console_fds: tuple[int, ...] = ()
+    pods_address: str = ""
+    """Where containers reach the gateway on port 80, or ""."""
 
     def to_environment(self) -> str:
         """One environment variable's worth."""
@@ -157,6 +159,11 @@ class Layout:
     def slots(self) -> Path:
         """Unix socket between several gateways and their broker of slots."""
         return self.run / "slots.sock"
+
+    @property
+    def hosts(self) -> Path:
+        """What processes see as `/etc/hosts`, by namespace."""
+        return self.run / "hosts"
 
     @property
     def exits(self) -> Path:

@@ -10,7 +10,7 @@ from utsuwa.apiserver import ApiServer, Authority, User
 from utsuwa.app import console, gke
 from utsuwa.app.admission import admission
 from utsuwa.app.bootstrap import Addresses, bootstrap
-from utsuwa.app.containers import Containers
+from utsuwa.app.containers import Containers, service_names
 from utsuwa.app.history import Fleet, HistoryFile, Journal, Recorder, Sinks, Told
 from utsuwa.app.identity import Identity, PodTokens, rights, watch
 from utsuwa.app.image_garbage import collect_images
@@ -135,6 +135,7 @@ class ControlPlane:
             node_name=default_node_name(),
             runtime=self._runtime,
             events=self._context.events,
+            names=service_names(options),
             tokens=PodTokens(self._identity.tokens(self._context.informers, ids), cluster),
             log_bounds=lambda: self._context.settings.current.observability.logs,
             births=cluster,

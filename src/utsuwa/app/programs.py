@@ -77,6 +77,7 @@ class Programs:
             console_fds=tuple(console_fds),
             ready_fd=self._report_to,
             anonymous=self._options.anonymous,
+            pods_address=self._listeners.pods_address,
         )
         environment = {"UTSUWA_CONTROL": options.to_environment()}
         inherited = fds + gke_fds + metrics_fds + console_fds

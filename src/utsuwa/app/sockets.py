@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from utsuwa.app.options import CONSOLE_PORT, HTTPS_PORT, METRICS_PORT
 
 BACKLOG = 4096
+_FREE_BIND = 15
+"""IP_FREEBIND: an address may be bound before it is there."""
 
 
 class PortInUseError(Exception):
@@ -31,6 +33,8 @@ class Listeners:
     console: list[socket.socket] = field(default_factory=list)
     address_has_api: bool = False
     address_has_gateway: bool = False
+    pods_address: str = ""
+    """Where containers reach the gateway on port 80; "" where they do not."""
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -55,8 +59,8 @@ class Listeners:
         return self.more_tls[number - 1] if number else self.tls
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening TCP socket.
+def listen(host: str, port: int, *, absent: bool = False) -> socket.socket:
+    """A listening TCP socket; `absent`: also at an address that this machine is yet to get.
 
     Raises:
         OSError: it cannot be bound.
@@ -65,6 +69,8 @@ def listen(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if absent:
+            listener.setsockopt(socket.IPPROTO_IP, _FREE_BIND, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind((host, port))
@@ -89,6 +95,9 @@ def twin(listener: socket.socket) -> socket.socket:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if listener.family == socket.AF_INET6:
             other.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        else:
+            free = listener.getsockopt(socket.IPPROTO_IP, _FREE_BIND)
+            other.setsockopt(socket.IPPROTO_IP, _FREE_BIND, free)
         other.bind(listener.getsockname())
         other.listen(BACKLOG)
         other.setblocking(False)
@@ -243,6 +252,25 @@ def _bind_address(address: str, gke_port: int, listeners: Listeners) -> None:
                 f"{address}:{gke_port} not served: {_reason(error)}; gcloud --platform=gke cannot "
                 "find this cluster. Choose another port with --gke-port"
             )
+
+
+def bind_pods(address: str, listeners: Listeners) -> None:
+    """Let the gateway listen at `address` as well, where containers look for it; "": there are
+    none."""
+    if not address:
+        return
+    try:
+        # The bridge is there as soon as there is a container on it.
+        first = listen(address, 80, absent=True)
+        listeners.gateway.append(first)
+        for group in listeners.more:
+            group.append(twin(first))
+    except OSError as error:
+        listeners.notes.append(
+            f"{address}:80 not served: {_reason(error)}; containers cannot call services by name"
+        )
+    else:
+        listeners.pods_address = address
 
 
 def _reason(error: OSError) -> str:

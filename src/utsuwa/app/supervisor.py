@@ -23,12 +23,12 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from utsuwa.app import processes, serving
+from utsuwa.app import pod_network, processes, serving
 from utsuwa.app.child import Child
 from utsuwa.app.options import READY_LINE, USER_MISTAKE, Layout, UpOptions, usual_data_dir
 from utsuwa.app.programs import GATEWAY_DRAIN, Programs
 from utsuwa.app.rolling import Rolling
-from utsuwa.app.sockets import Listeners, PortInUseError, bind_all
+from utsuwa.app.sockets import Listeners, PortInUseError, bind_all, bind_pods
 from utsuwa.app.starting import StartError, end_leftovers, locked, prepare, private, say
 from utsuwa.kit.wall import WallClock
 
@@ -337,6 +337,7 @@ def run(options: UpOptions) -> int:
                 metrics_port=options.metrics_port,
                 console_port=options.console_port,
             )
+            bind_pods(pod_network.address(options.runtime, os.environ), listeners)
             for note in listeners.notes:
                 say(note, sys.stderr)
             processes.become_subreaper()

@@ -31,6 +31,7 @@ from utsuwa.node.launching import Services
 from utsuwa.node.log_keeping import Keeper
 from utsuwa.node.logs import PodLogs
 from utsuwa.node.meter import MachineMeter, Meter
+from utsuwa.node.names import ServiceNames
 from utsuwa.node.node_object import node_document
 from utsuwa.node.packages import Images
 from utsuwa.node.pods import host_port, serving_image, shortage
@@ -79,6 +80,7 @@ class NodeAgent:
         ports: Ports | None = None,
         tokens: Tokens | None = None,
         events: Events | None = None,
+        names: ServiceNames | None = None,
         log_bounds: Callable[[], LogBounds] = LogBounds,
         births: Births | None = None,
         ahead: Callable[[], int] = lambda: 0,
@@ -108,10 +110,11 @@ class NodeAgent:
             logs=self._logs,
             volumes=Volumes(cluster, clock, tokens),
             events=events,
+            names=names if names is not None else ServiceNames(data_dir / "hosts"),
         )
         self.ahead = Ahead(services, self._records, births, ids, most=ahead)
         """Who makes Pods for controllers."""
-        self._volumes = services.volumes
+        self._volumes, self._names = services.volumes, services.names
         self._informers = informers
         self._site = Site(services, self._records, drains, node_name)
         self._meter = Meter(clock)
@@ -139,6 +142,7 @@ class NodeAgent:
         self._pods.on_change(self._changed)
         self._volumes.follow(self._informers, tasks)
         self.ahead.start(self._informers, tasks)
+        self._names.follow(self._informers, tasks, self._clock)
         if report.any:
             _log.info(
                 "pods found from before",
@@ -336,5 +340,6 @@ class NodeAgent:
         self._workers.pop(worker.uid, None)
         self._meter.forget(worker.uid)
         self._volumes.forget(worker.uid)
+        self._names.forget(worker.uid)
         self._ended.add(worker.uid)  # until its object is gone from the informer, too
         self._ports.give_back(worker.port)

@@ -25,6 +25,7 @@ from utsuwa.node.environment import (
 )
 from utsuwa.node.images import Bundle
 from utsuwa.node.logs import PodLogs
+from utsuwa.node.names import ServiceNames
 from utsuwa.node.packages import Images, Package, Pull
 from utsuwa.node.pods import limits_of, revision_of, shares_network
 from utsuwa.node.probes import Checks
@@ -44,6 +45,7 @@ class Services:
     checks: Checks
     logs: PodLogs
     volumes: Volumes
+    names: ServiceNames
     events: Events | None = None
 
 
@@ -118,6 +120,7 @@ async def _process(services: Services, home: Home, container: Document, log: Pat
         directory=bundle.root / (container.get("workingDir") or ""),
         tree=bundle.root,
         warmth=_warmth(home, bundle),
+        hosts=services.names.of_processes(home.key.namespace),
     )
     return Prepared(launch, resolved)
 
@@ -155,6 +158,7 @@ async def _boxed(
         drop=tuple(dig(container, "securityContext", "capabilities", "drop", default=())),
         groups=_groups(home.pod),
         shared=shares_network(home.pod),
+        hosts=services.names.entries(home.key.namespace),
     )
     return Prepared(replace(launch, box=box), package.pinned, package.size)
 

@@ -27,6 +27,7 @@ from utsuwa.node import commands, procfs, view
 from utsuwa.node.cgroups import Cgroups, Group
 from utsuwa.node.consumption import Sessions, of_container
 from utsuwa.node.exits import Exits, exit_of
+from utsuwa.node.names import HOSTS
 from utsuwa.node.runtime import (
     LOOPBACK,
     Consumption,
@@ -34,6 +35,7 @@ from utsuwa.node.runtime import (
     Instance,
     Launch,
     LaunchError,
+    Mount,
 )
 from utsuwa.node.spawn import spawn
 
@@ -120,7 +122,7 @@ class ProcessRuntime:
             return spawn(launch)
         try:
             return view.with_layer(
-                launch.tree, layer_of(launch), lambda: spawn(launch), launch.mounts
+                launch.tree, layer_of(launch), lambda: spawn(launch), mounts_of(launch)
             )
         except OSError as error:
             raise LaunchError(f"volumes cannot be mounted: {error.strerror}") from error
@@ -202,6 +204,13 @@ def layer_of(launch: Launch) -> Path:
     """Where is kept what this life of the container writes beside its files."""
     assert launch.scratch is not None
     return launch.scratch / launch.log.stem
+
+
+def mounts_of(launch: Launch) -> tuple[Mount, ...]:
+    """What is in its view of the files, beside its bundle."""
+    if launch.hosts is None:
+        return launch.mounts
+    return (Mount(launch.hosts, HOSTS, read_only=True), *launch.mounts)
 
 
 def group_name(uid: str, container: str) -> str:

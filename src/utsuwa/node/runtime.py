@@ -66,6 +66,8 @@ class Box:
     groups: tuple[int, ...] = ()
     shared: bool = False
     """Its network is its Pod's, which other containers have as well."""
+    hosts: tuple[tuple[str, str], ...] = ()
+    """Names, and the address of each, beside those that everybody knows."""
 
 
 @dataclass(slots=True)
@@ -107,6 +109,8 @@ class Launch:
     warmth: Warmth | None = None
     stdin: int = subprocess.DEVNULL
     """A descriptor that it gets as its standard input."""
+    hosts: Path | None = None
+    """What a process sees as `/etc/hosts`, where it has a view of its own."""
     box: Box | None = None
     """Given for an image of a container engine; `command`, `directory` and `tree` say nothing
     then, and `env` is what comes on top of the image's own."""

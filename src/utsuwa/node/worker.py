@@ -237,8 +237,10 @@ class PodWorker:
         """Write down a new instance as soon as its identity is known."""
 
         async def save() -> None:
-            self._record.containers[name] = await instance.record()
+            record = self._record.containers[name] = await instance.record()
             self._site.records.write(self._record)
+            names = self._site.services.names
+            names.show(self.uid, name, self._key.namespace, record.get("hosts", ""))
 
         self._keep(asyncio.create_task(save(), name=f"record of {self._key} {name}"))
 

@@ -19,6 +19,7 @@ from utsuwa.kit.tasks import TaskSet
 from utsuwa.model.kinds import POD
 from utsuwa.node.adoption import AdoptionReport
 from utsuwa.node.agent import NodeAgent
+from utsuwa.node.names import ServiceNames
 from utsuwa.node.ports import Ports
 from utsuwa.testing.cluster import memory_cluster
 from utsuwa.testing.node import FakeChecks, FakeDrains, FakeEvents, FakeImages, FakeRuntime
@@ -36,6 +37,7 @@ class Node:
     checks: FakeChecks = field(default_factory=FakeChecks)
     drains: FakeDrains = field(default_factory=FakeDrains)
     events: FakeEvents = field(default_factory=FakeEvents)
+    names: ServiceNames | None = None
     deaths: list[str] = field(default_factory=list)
     most: int = 0
     """How many containers are created ahead."""
@@ -59,6 +61,7 @@ class Node:
             events=self.events,
             births=self.cluster,
             ahead=lambda: self.most,
+            names=self.names,
         )
         informers.start(self.tasks)
         await informers.synced()
@@ -98,7 +101,7 @@ class Node:
         await self.cluster.delete(POD, Key("default", name), options)
 
 
-NodeMaker = Callable[[], AbstractAsyncContextManager[Node]]
+NodeMaker = Callable[..., AbstractAsyncContextManager[Node]]
 
 
 @pytest.fixture
@@ -106,10 +109,10 @@ def a_node(tmp_path: Path) -> NodeMaker:
     """Makes a node that has been started."""
 
     @asynccontextmanager
-    async def make() -> AsyncIterator[Node]:
+    async def make(names: ServiceNames | None = None) -> AsyncIterator[Node]:
         clock = LoopClock()
         async with memory_cluster(clock) as cluster:
-            node = Node(cluster, clock, tmp_path, FakeImages(tmp_path, "app:1"))
+            node = Node(cluster, clock, tmp_path, FakeImages(tmp_path, "app:1"), names=names)
             await node.start()
             try:
                 yield node

@@ -16,6 +16,7 @@ from utsuwa.model.kinds import SECRET
 from utsuwa.node import credentials
 from utsuwa.node.engine.door import Door, NoEngineError, sockets
 from utsuwa.node.engine.instance import exit_of
+from utsuwa.node.engine.network import Network
 from utsuwa.node.engine.request import creation
 from utsuwa.node.images import ImageStore
 from utsuwa.node.packages import NodeImages, Package
@@ -192,8 +193,11 @@ def test_what_the_image_says_counts_where_nothing_is_asked_for() -> None:
 
 def test_a_container_joins_the_network_of_its_pod() -> None:
     """The name of the machine is the network's."""
-    asked = creation(a_launch(), "here", swap=False, network="f00")
-    assert asked["HostConfig"]["NetworkMode"] == "container:f00"
+    asked = creation(
+        a_launch(), "here", swap=False, network=Network("f00", "", names_too=True).joining()
+    )
+    host = asked["HostConfig"]
+    assert host["NetworkMode"] == host["UTSMode"] == "container:f00"
     assert "Hostname" not in asked
     assert asked["Env"][0] == "HOSTNAME=web"
 

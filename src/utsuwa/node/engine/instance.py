@@ -49,13 +49,15 @@ class Found:
     pid: int
     log: Path
     stop_signal: str
+    hosts: str
+    """Its `/etc/hosts`, as this machine calls it."""
 
     @classmethod
     def of(cls, shown: Any, log: Path, stop_signal: str) -> "Found":
         """From the engine's answer."""
         return cls(
             shown["Id"], address_of(shown), int(dig(shown, "State", "Pid", default=0)), log,
-            stop_signal,
+            stop_signal, str(shown.get("HostsPath") or ""),
         )  # fmt: skip
 
     @classmethod
@@ -63,9 +65,7 @@ class Found:
         """From the engine's answer, and what was written down."""
         found = cls.of(shown, Path(record["log"]), record["stop_signal"])
         # One that has ended has no address any more.
-        return found if found.address else cls(
-            found.engine_id, record["address"], found.pid, found.log, found.stop_signal
-        )  # fmt: skip
+        return found if found.address else replace(found, address=record["address"])
 
 
 def address_of(shown: Any) -> str:
@@ -125,6 +125,7 @@ class EngineInstance:
             "log": str(self._found.log),
             "address": self._found.address,
             "stop_signal": self._found.stop_signal,
+            "hosts": self._found.hosts,
         }
 
     def on_end(self, told: Callable[[], None]) -> None:

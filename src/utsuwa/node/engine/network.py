@@ -18,9 +18,9 @@ from aiodocker import DockerError
 
 from utsuwa.kit.log import get_logger
 from utsuwa.node.engine.instance import address_of
-from utsuwa.node.engine.request import CLUSTER, CONTAINER, POD
+from utsuwa.node.engine.request import CLUSTER, CONTAINER, POD, extra_hosts
 from utsuwa.node.engine.wire import Wire
-from utsuwa.node.runtime import LaunchError
+from utsuwa.node.runtime import Box, LaunchError
 
 _log = get_logger(__name__)
 
@@ -95,6 +95,13 @@ class Network:
 
     id: str
     address: str
+    names_too: bool
+    """Whether the name of the machine must be asked for: Docker gives it with the network."""
+
+    def joining(self) -> dict[str, str]:
+        """What a container asks for that joins it."""
+        mode = f"container:{self.id}"
+        return {"NetworkMode": mode, **({"UTSMode": mode} if self.names_too else {})}
 
 
 class Networks:
@@ -109,7 +116,7 @@ class Networks:
     def __repr__(self) -> str:
         return f"<Networks of {self._wire.name}>"
 
-    async def of(self, uid: str, hostname: str) -> Network:
+    async def of(self, uid: str, box: Box) -> Network:
         """The network of the Pod `uid`, made if there is none. Raises DockerError, LaunchError."""
         async with self._locks.setdefault(uid, asyncio.Lock()):
             shown = await self._find(uid)
@@ -119,8 +126,8 @@ class Networks:
                 await self._remove(uid)
                 shown = None
             if shown is None:
-                shown = await self._make(uid, hostname)
-        return Network(shown["Id"], address_of(shown))
+                shown = await self._make(uid, box)
+        return Network(shown["Id"], address_of(shown), self._wire.name == "podman")
 
     async def release(self, uid: str) -> None:
         """Remove it, if there is one."""
@@ -142,16 +149,17 @@ class Networks:
     async def _remove(self, uid: str) -> None:
         await self._wire.client.containers.container(_name(uid)).delete(force=True, v=True)
 
-    async def _make(self, uid: str, hostname: str) -> Any:
+    async def _make(self, uid: str, box: Box) -> Any:
         await self._ensure_image()
         body: dict[str, Any] = {
             "Image": IMAGE,
-            "Hostname": hostname[:63],
+            "Hostname": box.hostname[:63],
             "Labels": {CLUSTER: self._label, POD: uid, CONTAINER: ""},
             "HostConfig": {
                 "RestartPolicy": {"Name": "no"},
                 "ReadonlyRootfs": True,
                 "CapDrop": ["ALL"],
+                "ExtraHosts": extra_hosts(box),
             },
         }
         container = await self._wire.client.containers.create(body, name=_name(uid))

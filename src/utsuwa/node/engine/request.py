@@ -1,5 +1,6 @@
 """What is asked of the engine for one life of one container. Pure."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from utsuwa.node.runtime import Box, Launch, Limits, Mount
@@ -17,8 +18,10 @@ def name_of(launch: Launch) -> str:
     return f"utsuwa_{launch.container}_{launch.uid}_{life}"
 
 
-def creation(launch: Launch, label: str, *, swap: bool, network: str = "") -> dict[str, Any]:
-    """The body of `POST /containers/create`; `network`: the container whose network it joins."""
+def creation(
+    launch: Launch, label: str, *, swap: bool, network: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """The body of `POST /containers/create`; `network`: what is asked for to join one."""
     box = launch.box
     assert box is not None, "a launch for an engine says what image"
     found: dict[str, Any] = {
@@ -31,10 +34,12 @@ def creation(launch: Launch, label: str, *, swap: bool, network: str = "") -> di
         "HostConfig": _host(launch, box, swap=swap),
     }
     if network:
-        # The name of the machine belongs to the network; engines refuse to give it twice.
+        # The name of the machine, and all names, belong to the network.
         del found["Hostname"]
-        found["HostConfig"]["NetworkMode"] = f"container:{network}"
+        found["HostConfig"] |= network
         found["Env"] = [f"HOSTNAME={box.hostname}", *found["Env"]]
+    else:
+        found["HostConfig"]["ExtraHosts"] = extra_hosts(box)
     if box.entrypoint:
         # Empty arguments, too: with a command of its own the image's arguments do not count.
         found |= {"Entrypoint": list(box.entrypoint), "Cmd": list(box.arguments)}
@@ -45,6 +50,11 @@ def creation(launch: Launch, label: str, *, swap: bool, network: str = "") -> di
     if user := _user(launch):
         found["User"] = user
     return found
+
+
+def extra_hosts(box: Box) -> list[str]:
+    """The names that a container knows from its start."""
+    return [f"{name}:{address}" for name, address in box.hosts]
 
 
 def _user(launch: Launch) -> str:

@@ -60,11 +60,11 @@ class EngineRuntime:
         assert box is not None, "only images of an engine come here"
         if (ready := await self._spares.start(launch)) is not None:
             return self._follow(ready, launch.uid, launch.container)
-        network = Network("", "")
+        network: Network | None = None
         with refusals_told():
             if box.shared:
-                network = await self._networks.of(launch.uid, box.hostname)
-            container = await self._create(launch, network.id)
+                network = await self._networks.of(launch.uid, box)
+            container = await self._create(launch, network)
             try:
                 await container.start()
                 shown = await container.show()
@@ -72,13 +72,14 @@ class EngineRuntime:
                 await container.delete(force=True, v=True)
                 raise
         found = Found.of(shown, launch.log, box.stop_signal)
-        if network.address:
+        if network is not None:
             found = replace(found, address=network.address)
         return self._follow(found, launch.uid, launch.container)
 
-    async def _create(self, launch: Launch, network: str = "") -> DockerContainer:
+    async def _create(self, launch: Launch, network: Network | None = None) -> DockerContainer:
         name, containers = name_of(launch), self._wire.client.containers
-        body = creation(launch, self._label, swap=self._wire.swap, network=network)
+        joining = network.joining() if network is not None else None
+        body = creation(launch, self._label, swap=self._wire.swap, network=joining)
         try:
             return await containers.create(body, name=name)
         except DockerError as error:
