@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.conftest import Up, until
 from tests.e2e.test_containers import conditions, pod_of
 
-from utsuwa.testing.engine import NoPodmanError, Podman, podman
+from utsuwa.testing.engine import Podman
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -89,14 +89,6 @@ spec:
         command: [./beside]
         volumeMounts: [{{name: work, mountPath: /work}}]
 """
-
-
-@pytest.fixture(scope="module")
-def engine() -> Podman:
-    try:
-        return podman()
-    except NoPodmanError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")

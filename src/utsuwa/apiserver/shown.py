@@ -33,8 +33,8 @@ from utsuwa.model.kinds import (
 WHY_NOT: dict[Kind, str] = {
     CUSTOM_RESOURCE_DEFINITION: "the kinds are built in and no others can be added; apply objects "
     "of these kinds instead",
-    PERSISTENT_VOLUME_CLAIM: "there are no persistent volumes here; use emptyDir, secret, "
-    "configMap or projected volumes",
+    PERSISTENT_VOLUME_CLAIM: "there are no persistent volumes here, and no claim is needed: a volume "
+    "that names one is a directory of that name, kept in the data directory",
     RESOURCE_QUOTA: "quotas are not enforced here; use max-scale and resources.limits",
     LIMIT_RANGE: "limits are not enforced here; set resources in the container, or the defaults in "
     "ConfigMap config-defaults",

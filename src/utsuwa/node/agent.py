@@ -108,7 +108,7 @@ class NodeAgent:
             runtime=runtime,
             checks=checks if checks is not None else NetworkChecks(),
             logs=self._logs,
-            volumes=Volumes(cluster, clock, tokens),
+            volumes=Volumes(cluster, clock, data_dir / "volumes", tokens),
             events=events,
             names=names if names is not None else ServiceNames(data_dir / "hosts"),
         )

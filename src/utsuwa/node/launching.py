@@ -153,6 +153,7 @@ async def _boxed(
         directory=container.get("workingDir") or "",
         stop_signal=package.stop_signal,
         read_only=bool(dig(container, "securityContext", "readOnlyRootFilesystem")),
+        unconfined=_unconfined(home.pod, container),
         no_new_privileges=dig(container, "securityContext", "allowPrivilegeEscalation") is False,
         add=tuple(dig(container, "securityContext", "capabilities", "add", default=())),
         drop=tuple(dig(container, "securityContext", "capabilities", "drop", default=())),
@@ -247,6 +248,19 @@ def _security(pod: Document, container: Document, member: str) -> int | None:
     own: int | None = dig(container, "securityContext", member)
     shared: int | None = dig(pod, "spec", "securityContext", member)
     return own if own is not None else shared
+
+
+def _unconfined(pod: Document, container: Document) -> bool:
+    """Whether it asks for no filter of system calls; the engine's own is the default."""
+    own = dig(container, "securityContext", "seccompProfile", default={})
+    profile = own or dig(pod, "spec", "securityContext", "seccompProfile", default={})
+    if profile.get("type") == "Localhost":
+        raise NotNowError(
+            "CreateContainerConfigError",
+            "securityContext.seccompProfile.type: expected RuntimeDefault or Unconfined, found "
+            "Localhost: profiles of files are not known here",
+        )
+    return bool(profile.get("type") == "Unconfined")
 
 
 def _groups(pod: Document) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from utsuwa.kit.documents import Document
+from utsuwa.node import memory
 
 
 @dataclass(slots=True)
@@ -48,6 +49,7 @@ class Records:
 
     def remove(self, uid: str) -> None:
         """Forget the Pod, and remove what it has written. Blocks."""
+        memory.give_back(self.scratch(uid) / "volumes")
         shutil.rmtree(self.scratch(uid), ignore_errors=True)
         (self._directory / f"{uid}.json").unlink(missing_ok=True)
 

@@ -61,6 +61,8 @@ class Box:
     """What the image wants in place of SIGTERM."""
     read_only: bool = False
     no_new_privileges: bool = False
+    unconfined: bool = False
+    """Without the engine's filter of system calls."""
     add: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     groups: tuple[int, ...] = ()

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from utsuwa.kit.documents import Document, dig
+from utsuwa.kit.units import parse_quantity
 from utsuwa.model.kinds import CONFIG_MAP, SECRET, Kind
 from utsuwa.node.environment import ConfigError, Source, Sources, field_of, resource_of
 from utsuwa.node.pods import init_containers, main_containers
 
 DEFAULT_MODE = 0o644
 """Of files whose volume names no other."""
-WRITABLE = ("emptyDir",)
+CLAIM = "persistentVolumeClaim"
+WRITABLE = ("emptyDir", CLAIM)
 SUPPORTED = ("configMap", "secret", "projected", "downwardAPI", *WRITABLE)
 
 
@@ -34,8 +36,28 @@ TokensByRequest: TypeAlias = Mapping[TokenRequest, str]
 
 
 def is_writable(volume: Document) -> bool:
-    """Whether it is a directory of the Pod's own, empty at first."""
+    """Whether it is a directory that Pods write, empty at first."""
+    read_only = dig(volume, CLAIM, "readOnly", default=False)
+    return any(source in volume for source in WRITABLE) and not read_only
+
+
+def is_directory(volume: Document) -> bool:
+    """Whether it shows nothing that is stored elsewhere."""
     return any(source in volume for source in WRITABLE)
+
+
+def memory_of(volume: Document) -> int | None:
+    """How many bytes it may have of memory, 0 for no limit of its own; None: it lies on disk.
+    Raises ValueError."""
+    found = volume.get("emptyDir") or {}
+    if found.get("medium") != "Memory":
+        return None
+    return int(parse_quantity(str(found.get("sizeLimit") or "0")))
+
+
+def claim_of(volume: Document) -> str:
+    """The claim that it stands for, or ""."""
+    return str(dig(volume, CLAIM, "claimName", default=""))
 
 
 def volume_sources(volume: Document) -> set[Source]:

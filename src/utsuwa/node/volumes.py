@@ -18,10 +18,18 @@ from utsuwa.kit.documents import Document, dig
 from utsuwa.kit.log import get_logger
 from utsuwa.kit.tasks import TaskSet
 from utsuwa.model.kinds import CONFIG_MAP, SECRET, Kind
-from utsuwa.node import volume_files
+from utsuwa.node import memory, volume_files
 from utsuwa.node.environment import ConfigError, Source
 from utsuwa.node.runtime import Mount
-from utsuwa.node.volume_content import content_of, is_writable, token_requests, volume_sources
+from utsuwa.node.volume_content import (
+    claim_of,
+    content_of,
+    is_directory,
+    is_writable,
+    memory_of,
+    token_requests,
+    volume_sources,
+)
 
 _log = get_logger(__name__)
 
@@ -62,8 +70,12 @@ class Volumes:
     tokens are being renewed; changed on the loop alone.
     """
 
-    def __init__(self, cluster: Cluster, clock: Clock, tokens: Tokens | None = None) -> None:
+    def __init__(
+        self, cluster: Cluster, clock: Clock, claims: Path, tokens: Tokens | None = None
+    ) -> None:
+        """`claims`: the directory that has those which outlive Pods, by namespace and claim."""
         self._cluster = cluster
+        self._claims = claims
         self._clock = clock
         self._tokens = tokens or NoTokens()
         self._shown: dict[tuple[str, str], _Shown] = {}
@@ -115,9 +127,8 @@ class Volumes:
             _log.warning("volumes keep their old content", pod=key_of(pod), reason=error)
 
     async def _make(self, pod: Document, volume: Document, directory: Path) -> Path:
-        if is_writable(volume):
-            volume_files.empty(directory)
-            return directory
+        if is_directory(volume):
+            return await self._directory(pod, volume, directory)
         shown = _Shown(pod, volume, directory)
         await self._fill(shown)
         key = (pod["metadata"]["uid"], volume["name"])
@@ -126,6 +137,24 @@ class Volumes:
         if lives and key not in self._renewed and self._tasks is not None:
             self._renewed.add(key)
             self._tasks.start(self._renew(key, min(lives)), name=f"tokens of {key}")
+        return directory
+
+    async def _directory(self, pod: Document, volume: Document, directory: Path) -> Path:
+        if claim := claim_of(volume):
+            if "/" in claim or claim in {".", ".."}:
+                raise ConfigError(f"volume {volume['name']}: {claim!r} is no name of a claim")
+            directory = self._claims / pod["metadata"]["namespace"] / claim
+        size = memory_of(volume)
+        if size is None:
+            volume_files.empty(directory)
+            return directory
+        try:
+            await asyncio.to_thread(memory.provide, directory, size)
+        except OSError as error:
+            raise ConfigError(
+                f"volume {volume['name']}: expected the right to mount, which medium Memory takes, "
+                f"found: {error.strerror}; run `utsuwa up` as root, or leave medium out"
+            ) from error
         return directory
 
     async def _renew(self, key: tuple[str, str], life: int) -> None:

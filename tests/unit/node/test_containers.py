@@ -184,6 +184,28 @@ def test_what_the_engine_is_asked_for() -> None:
     ]
 
 
+def test_system_calls_are_filtered_unless_the_manifest_says_no() -> None:
+    """By the engine's own filter."""
+    free = Box("sha256:abc", "web", unconfined=True, no_new_privileges=True)
+    host = creation(a_launch(box=free), "here", swap=False)["HostConfig"]
+    assert host["SecurityOpt"] == ["no-new-privileges", "seccomp=unconfined"]
+    assert "SecurityOpt" not in creation(a_launch(), "here", swap=False)["HostConfig"]
+
+
+@pytest.mark.parametrize("kind", ["Unconfined", "RuntimeDefault", "Localhost"])
+async def test_the_filter_that_a_manifest_asks_for(node: Node, kind: str) -> None:
+    node.images.packages[IMAGE] = Package("sha256:abc", PINNED)
+    profile = {"seccompProfile": {"type": kind}}
+    await node.create(a_pod(image=IMAGE, securityContext=profile))
+    if kind == "Localhost":
+        waiting = (await node.pod())["status"]["containerStatuses"][0]["state"]["waiting"]
+        assert "expected RuntimeDefault or Unconfined, found Localhost" in waiting["message"]
+        return
+    box = node.runtime.instances[0].launch.box
+    assert box is not None
+    assert box.unconfined == (kind == "Unconfined")
+
+
 def test_what_the_image_says_counts_where_nothing_is_asked_for() -> None:
     """User, working directory, command and arguments."""
     asked = creation(a_launch(), "here", swap=False)

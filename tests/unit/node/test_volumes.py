@@ -15,8 +15,9 @@ from utsuwa.kit.clock import LoopClock
 from utsuwa.kit.documents import Document
 from utsuwa.kit.tasks import TaskSet
 from utsuwa.model.kinds import CONFIG_MAP, SECRET
-from utsuwa.node import view
+from utsuwa.node import memory, view
 from utsuwa.node.environment import ConfigError, Source
+from utsuwa.node.records import Records
 from utsuwa.node.runtime import Mount
 from utsuwa.node.volume_content import File, content_of, volume_sources
 from utsuwa.node.volume_files import fill
@@ -96,10 +97,10 @@ def test_what_is_optional_may_be_missing() -> None:
             "configmap \"cm\" has no key 'no': found a, b",
         ),
         (
-            {"persistentVolumeClaim": {"claimName": "c"}},
+            {"hostPath": {"path": "/"}},
             (
                 "volume v: expected one of configMap, secret, projected, downwardAPI, emptyDir, "
-                "found persistentVolumeClaim; other volumes cannot be mounted here"
+                "persistentVolumeClaim, found hostPath; other volumes cannot be mounted here"
             ),
         ),
     ],
@@ -228,7 +229,7 @@ async def test_tokens_are_written_anew_before_they_expire(tmp_path: Path) -> Non
     """After four fifths of their life, for as long as the Pod lives."""
     async with memory_cluster(LoopClock()) as cluster:
         tasks, tokens = TaskSet(), Numbered()
-        volumes = Volumes(cluster, LoopClock(), tokens)
+        volumes = Volumes(cluster, LoopClock(), tmp_path / "claims", tokens)
         volumes.follow(Informers(cluster), tasks)
         source = {"serviceAccountToken": {"path": "token", "expirationSeconds": 1000}}
         pod = with_volume({"projected": {"sources": [source]}}, MOUNT)
@@ -285,3 +286,66 @@ def test_volumes_are_seen_where_they_are_mounted_and_nowhere_else(tmp_path: Path
     assert "Read-only file system" in done.stderr
     assert (volume / "new").read_text() == "there\n"
     assert [target for target in targets if Path(target).exists()] == []
+
+
+# --- directories ----------------------------------------------------------------------------------
+
+
+async def mounted(tmp_path: Path, source: Document, **mount: Any) -> Mount:
+    """Where a container of a Pod `u` finds a volume of `source`."""
+    pod = with_volume(source, {**MOUNT, **mount})
+    async with memory_cluster(LoopClock()) as cluster:
+        volumes = Volumes(cluster, LoopClock(), tmp_path / "claims")
+        (found,) = await volumes.mounts(pod, pod["spec"]["containers"][0], tmp_path / "u")
+        return found
+
+
+@pytest.mark.looptime
+async def test_a_claim_is_a_directory_that_outlives_its_pods(tmp_path: Path) -> None:
+    """One for each name in a namespace."""
+    claim = {"persistentVolumeClaim": {"claimName": "data"}}
+    found = await mounted(tmp_path, claim)
+    assert (found.source, found.read_only) == (tmp_path / "claims" / "default" / "data", False)
+    (found.source / "file").write_text("kept")
+    again = await mounted(tmp_path, claim)
+    assert (again.source / "file").read_text() == "kept"
+    claim["persistentVolumeClaim"]["readOnly"] = True  # type: ignore[assignment]
+    assert (await mounted(tmp_path, claim)).read_only
+
+
+@pytest.mark.looptime
+async def test_a_claim_leads_nowhere_else(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'\.\./other' is no name of a claim"):
+        await mounted(tmp_path, {"persistentVolumeClaim": {"claimName": "../other"}})
+
+
+@pytest.mark.looptime
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting takes root")
+async def test_a_directory_in_memory_has_a_limit_and_goes_with_its_pod(tmp_path: Path) -> None:
+    """It is shared by the containers, and kept when one is started again."""
+    source = {"emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}
+    records = Records(tmp_path)
+    found = await mounted(tmp_path, source)
+    try:
+        (found.source / "file").write_text("here")
+        assert (await mounted(tmp_path, source)).source == found.source
+        assert (found.source / "file").read_text() == "here"
+        with pytest.raises(OSError, match="No space left"):
+            (found.source / "big").write_bytes(bytes(2 << 20))
+    finally:
+        records.remove("u")
+    assert not found.source.exists()
+
+
+@pytest.mark.looptime
+async def test_without_the_right_to_mount_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk would be no secret place."""
+
+    def refused(directory: Path, size: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(memory, "provide", refused)
+    with pytest.raises(ConfigError, match="which medium Memory takes, found: Operation not"):
+        await mounted(tmp_path, {"emptyDir": {"medium": "Memory"}})

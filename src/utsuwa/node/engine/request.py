@@ -72,8 +72,9 @@ def _host(launch: Launch, box: Box, *, swap: bool) -> dict[str, Any]:
         "Mounts": [_mount(mount) for mount in launch.mounts],
         **_resources(launch.limits, swap=swap),
     }
-    if box.no_new_privileges:
-        found["SecurityOpt"] = ["no-new-privileges"]
+    chosen = {"no-new-privileges": box.no_new_privileges, "seccomp=unconfined": box.unconfined}
+    if options := [option for option, wanted in chosen.items() if wanted]:
+        found["SecurityOpt"] = options
     if box.add:
         found["CapAdd"] = list(box.add)
     if box.drop:

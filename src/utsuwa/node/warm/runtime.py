@@ -10,7 +10,7 @@ from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import Document
 from utsuwa.kit.tasks import TaskSet
 from utsuwa.node import view
-from utsuwa.node.process_runtime import ProcessRuntime, layer_of
+from utsuwa.node.process_runtime import ProcessRuntime, layer_of, mounts_of
 from utsuwa.node.procfs import POD_VARIABLE
 from utsuwa.node.runtime import Instance, Launch, Warmth
 from utsuwa.node.warm.entry import NotWarmError, entry_of
@@ -146,8 +146,8 @@ class WarmRuntime:
         try:
             if self._processes.has_views(launch):
                 assert launch.tree is not None
-                layer = layer_of(launch)
-                view.with_layer_anew(child.pid, launch.tree, layer, launch.mounts, lambda: None)
+                layer, mounts = layer_of(launch), mounts_of(launch)
+                view.with_layer_anew(child.pid, launch.tree, layer, mounts, lambda: None)
             instance = self._processes.take(launch, child.pid)
             child.go()
         except OSError as error:
