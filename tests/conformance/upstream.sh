@@ -85,6 +85,12 @@ setting() {  # MAP KEY VALUE
     -p "{\"data\":{\"$2\":\"$3\"}}" >/dev/null
 }
 
+claims() {  # FLAG
+  setting config-features kubernetes.podspec-persistent-volume-claim "$1"
+  setting config-features kubernetes.podspec-persistent-volume-write "$1"
+  setting config-features kubernetes.podspec-securitycontext "$1"
+}
+
 prepare() {  # what the suite's own scripts switch on for one package
   case $1 in
     e2e-tagheader) setting config-features tag-header-based-routing Enabled ;;
@@ -92,6 +98,7 @@ prepare() {  # what the suite's own scripts switch on for one package
     e2e-securedefaults) setting config-features secure-pod-defaults Enabled ;;
     e2e-initcontainers) setting config-features kubernetes.podspec-init-containers Enabled ;;
     e2e-multicontainerprobing) setting config-features multi-container-probing Enabled ;;
+    e2e-pvc) claims Enabled ;;
     e2e-gc)
       kubectl patch configmap config-gc -n knative-serving --type merge -p '{"data":{
         "retain-since-create-time":"disabled","retain-since-last-active-time":"disabled",
@@ -106,6 +113,7 @@ restore() {
     e2e-securedefaults) setting config-features secure-pod-defaults Disabled ;;
     e2e-initcontainers) setting config-features kubernetes.podspec-init-containers Disabled ;;
     e2e-multicontainerprobing) setting config-features multi-container-probing Disabled ;;
+    e2e-pvc) claims Disabled ;;
     e2e-gc) kubectl patch configmap config-gc -n knative-serving --type merge -p '{"data":null}' >/dev/null ;;
   esac
 }
