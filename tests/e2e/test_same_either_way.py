@@ -21,8 +21,12 @@ SERVE = """\
 #!/bin/sh
 echo "serving $K_SERVICE as $(cat /work/prepared)"
 trap 'echo ended; exit 0' TERM
+exec 2>/dev/null # where shells say, sooner or later, how their children ended
 busybox httpd -f -p "$PORT" -h www &
-wait
+echo $! > /work/pid
+wait $!
+echo "the server has ended"
+exit 7
 """
 PREPARE = """\
 #!/bin/sh
@@ -42,8 +46,7 @@ echo "$GREETING $(cat /etc/app/who) $(cat /work/prepared)"
 busybox wget -q -O - http://127.0.0.1:8882/
 """,
     "unready": "touch /work/unready && echo unready\n",
-    "ready": "rm /work/unready && echo ready\n",
-    "crash": "touch /work/crashed; kill $PPID; echo crashed\n",
+    "crash": "kill $(cat /work/pid); echo crashed\n",
 }
 MANIFEST = """\
 apiVersion: v1
@@ -228,6 +231,35 @@ def reaches(up: Up, pod: str, host: str) -> bool:
     command = ("busybox", "wget", "-q", "-O", "-", f"http://{host}/cgi-bin/answer")
     done = up.kubectl("exec", pod, "-c", "serve", "--", *command, check=False)
     return done.stdout.endswith("from beside\n")
+
+
+def test_a_container_that_ends_is_started_again(services: Up) -> None:
+    """Alone: the other one and the address stay; its last words are kept."""
+    seen = {}
+    for name in BOTH:
+        before = pod_of(services, name)
+        called(services, name, "crash")
+        until(partial(restarted, services, name), 60, f"{name} is started again")
+        assert called(services, name, "answer")[0] == 200
+        after = pod_of(services, name)
+        assert after["status"]["podIP"] == before["status"]["podIP"]
+        serve, beside = after["status"]["containerStatuses"]
+        last = serve["lastState"]["terminated"]
+        previous = services.kubectl(
+            "logs", after["metadata"]["name"], "-c", "serve", "--previous"
+        ).stdout
+        seen[name] = (
+            beside["restartCount"], last["reason"], last["exitCode"],
+            plain(last["message"], name), plain(previous, name),
+        )  # fmt: skip
+    assert seen["boxed"] == seen["bundle"]
+    assert seen["boxed"][:3] == (0, "Error", 7)
+    assert seen["boxed"][4] == "serving NAME as prepared\nthe server has ended\n"
+
+
+def restarted(up: Up, name: str) -> bool:
+    serve = pod_of(up, name)["status"]["containerStatuses"][0]
+    return bool(serve["restartCount"] == 1 and serve["ready"])
 
 
 def says(up: Up, name: str, wanted: str) -> bool:
