@@ -12,7 +12,7 @@ import subprocess
 import time
 from importlib import import_module
 
-from benchmarks import warm
+from benchmarks import coldstart_frozen, warm
 from benchmarks.cluster import ROOT, Api, Cluster, cluster, free_port, percentile
 
 SERVICES = 50
@@ -95,6 +95,7 @@ def main() -> None:
     warm.main()
     print()
     import_module("benchmarks.coldstart_containers").main()
+    coldstart_frozen.main()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from utsuwa.kit.clock import SystemClock
+from utsuwa.kit.freezing import brake_of
 from utsuwa.node.engine.door import Door
 from utsuwa.node.packages import Pull
 from utsuwa.node.process_runtime import ProcessRuntime
@@ -206,3 +207,60 @@ async def test_a_command_that_cannot_be_executed_is_refused(case: Case) -> None:
         case.runtime.broken["/no/such"] = 'exec: "/no/such": executable file not found in $PATH'
     with pytest.raises(LaunchError, match="/no/such"):
         await case.runtime.launch(case.launch("", command="/no/such"))
+
+
+TICKING = "while :; do echo tick; sleep 0.02; done"
+
+
+async def test_what_stands_goes_on_where_it_stood(case: Case) -> None:
+    """It writes nothing meanwhile; whoever reads how can let it go."""
+    instance = await case.start(TICKING)
+    brake = await instance.brake()
+    await asyncio.to_thread(brake.stop)
+    assert await asyncio.to_thread(brake.stopped)
+    assert instance.alive
+    if not isinstance(instance, FakeInstance):
+        await _stands(instance, case.directory / "logs" / f"{POD}.log")
+        other = brake_of(brake.line())
+        assert other is not None
+        assert await asyncio.to_thread(other.let_go)
+        await _goes_on(case.directory / "logs" / f"{POD}.log")
+    await asyncio.to_thread(brake.let_go)
+    assert not await asyncio.to_thread(brake.stopped)
+    await instance.kill()
+
+
+async def _stands(instance: Instance, log: Path) -> None:
+    """Its log does not grow; what was on its way when it was stopped may still arrive."""
+    before = -1
+    for _ in range(100):
+        await asyncio.sleep(0.1)
+        if log.stat().st_size == before:
+            return
+        before = log.stat().st_size
+    raise AssertionError(f"{instance!r} goes on writing")
+
+
+async def _goes_on(log: Path) -> None:
+    before = log.stat().st_size
+    for _ in range(250):
+        if log.stat().st_size > before:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it stands still")
+
+
+async def test_what_stands_can_be_killed(case: Case) -> None:
+    """A restart of ours may not know that it stands."""
+    instance = await case.start(SLEEPER)
+    await asyncio.to_thread((await instance.brake()).stop)
+    await instance.kill()
+    assert not instance.alive
+
+
+async def test_a_sweep_ends_what_stands(case: Case) -> None:
+    """So does the sweep of a Pod that nobody knows any more."""
+    instance = await case.start(SLEEPER)
+    await asyncio.to_thread((await instance.brake()).stop)
+    assert await case.runtime.sweep(POD) >= 1
+    await instance.wait()

@@ -185,3 +185,21 @@ def test_an_image_that_nobody_has_is_said(cluster: Up, tmp_path: Path) -> None:
         return None
 
     assert "podman build -t dev.local/missing:v1" in until(told, 60, "Ready is False")
+
+
+def test_a_container_is_frozen_and_thawed(cluster: Up, engine: Podman, tmp_path: Path) -> None:
+    """By its control group; its end reaches it as well."""
+    engine.image("dev.local/boxed:v1", an_app(tmp_path / "app", START), "./start")
+    manifest = MANIFEST.format(name="boxed", image="dev.local/boxed:v1")
+    path = tmp_path / "boxed.yaml"
+    frozen = "  template:\n    metadata: {annotations: {utsuwa.dev/freeze-after: 1s}}\n"
+    path.write_text(manifest.replace("  template:\n", frozen))
+    cluster.kubectl("apply", "-f", str(path))
+    cluster.kubectl("wait", "ksvc", "boxed", "--for=condition=Ready", "--timeout=60s")
+    until(lambda: "Frozen" in cluster.kubectl("get", "pods").stdout, 30, "it is frozen")
+    uid = pod_of(cluster, "boxed")["metadata"]["uid"]
+    status, body = cluster.call("boxed.default.localhost", "/cgi-bin/answer")
+    assert (status, body.split()[0]) == (200, "hello")
+    until(lambda: "Frozen" in cluster.kubectl("get", "pods").stdout, 30, "it is frozen again")
+    cluster.kubectl("delete", "ksvc", "boxed")
+    until(lambda: not engine.containers(uid), 30, "the container is gone")

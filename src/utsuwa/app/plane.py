@@ -141,6 +141,7 @@ class ControlPlane:
             births=cluster,
             ahead=lambda: self._context.settings.current.deployment.containers_created_ahead,
         )
+        self._dataplane.link.rests = self._node
         authentication = self._identity.authentication(
             self._context.informers, ids, anonymous=bool(options.anonymous)
         )

@@ -35,6 +35,7 @@ class Programs:
             "UTSUWA_GATEWAY_TLS_FDS": ",".join(map(str, tls_fds)),
             "UTSUWA_LINK": str(self._layout.link),
             "UTSUWA_LOGS": str(self._layout.logs),
+            "UTSUWA_HOLDS": str(self._layout.pods),
             "UTSUWA_GATEWAY_NAME": f"gateway-{number}",
             "UTSUWA_LOG_LEVEL": self._options.log_level,
             "UTSUWA_DRAIN_SECONDS": str(GATEWAY_DRAIN),

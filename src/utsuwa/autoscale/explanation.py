@@ -70,7 +70,8 @@ def _cold_start(group: Sequence[Document]) -> Document:
     head = f"{longest['method']} {longest['path']} waited"
     if len(group) > 1:
         head = f"{len(group)} requests waited, the longest"
-    sentence = f"cold start: {head} {longest['total']:.0f} ms ({parts})"
+    what = "thawed" if "thaw" in longest["phases"] else "cold start"
+    sentence = f"{what}: {head} {longest['total']:.0f} ms ({parts})"
     reason = {"code": "cold-start", "role": "cold", "sentence": sentence}
     return {
         "time": group[0]["time"], "what": "cold-start", "from": None, "to": None,

@@ -16,7 +16,8 @@ def headline(one: Document, shown: Shown) -> str:
     """Its pods now, and whether it is in panic."""
     pods = one["pods"]
     ready, starting = pods.get("ready", 0), pods.get("pending", 0)
-    parts = [f"{ready} ready"]
+    frozen = pods.get("frozen", 0)
+    parts = [f"{ready} ready" + (f" ({frozen} frozen: the next request thaws)" if frozen else "")]
     if starting:
         parts.append(f"{starting} starting")
     if pods.get("terminating"):

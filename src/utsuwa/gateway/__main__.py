@@ -6,6 +6,7 @@ UTSUWA_LINK            path of control's unix socket
 UTSUWA_GATEWAY_NAME    such as `gateway-0`
 UTSUWA_LOGS            directory of logs; requests are logged below it where that is on (optional)
 UTSUWA_SLOTS           path of the unix socket of the broker of slots, where several gateways run
+UTSUWA_HOLDS           directory with the holds of pods, which say who may be frozen (optional)
 UTSUWA_LOG_LEVEL       such as `INFO`
 UTSUWA_DRAIN_SECONDS   how long requests may still run after SIGTERM or SIGINT (30)
 UTSUWA_BODY_SECONDS    how long to wait for more of a request's body (60; 0 is for ever)
@@ -123,6 +124,7 @@ async def run(environment: dict[str, str]) -> int:
             environment["UTSUWA_LINK"],
             logs=environment.get("UTSUWA_LOGS", ""),
             slots=environment.get("UTSUWA_SLOTS", ""),
+            holds=environment.get("UTSUWA_HOLDS", ""),
         ),
         sockets=sockets(environment["UTSUWA_GATEWAY_FDS"]),
         tls_sockets=sockets(tls) if (tls := environment.get("UTSUWA_GATEWAY_TLS_FDS")) else (),

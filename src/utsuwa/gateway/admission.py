@@ -61,14 +61,15 @@ class Admission(Generic[B]):
 
     Mutable state: `waiting` (first in, first out) and `_levels`: usable backends by the number of
     requests they hold, longest at that level first, which makes the pick "least loaded, ties in
-    turn" in constant time. `_lowest` is at most the lowest level that is not empty.
+    turn" in constant time (if it `packs`: ties to the one used last). `_lowest` is at most the lowest level that is not empty.
     """
 
-    __slots__ = ("_levels", "_lowest", "limit", "queue_limit", "waiting")
+    __slots__ = ("_levels", "_lowest", "limit", "packs", "queue_limit", "waiting")
 
     def __init__(self, limit: int, queue_limit: int) -> None:
         self.limit = limit
         self.queue_limit = queue_limit
+        self.packs = False
         self.waiting: OrderedDict[Requester[B], None] = OrderedDict()
         self._levels: list[OrderedDict[B, None]] = []
         self._lowest = 0
@@ -208,7 +209,7 @@ class Admission(Generic[B]):
         self._lowest = level
         if level == top or (level >= self.limit > 0):
             return None
-        backend = levels[level].popitem(last=False)[0]
+        backend = levels[level].popitem(last=self.packs)[0]
         self._put(backend, level + 1)
         return backend
 

@@ -9,12 +9,12 @@ ASKED = b"\r\n" + ASKED_NAME + b":"
 
 class Birth:
     """The moments of one pod; 0 is unknown. Mutable state: all of it, each moment set once, and
-    `ready` anew when a pod that could not be reached answers again."""
+    `ready` anew when a pod that could not be reached answers again, `thawed` at every thaw."""
 
-    __slots__ = ("decided", "listening", "origin", "ready", "started")
+    __slots__ = ("decided", "listening", "origin", "ready", "started", "thawed")
 
     def __init__(self) -> None:
-        self.decided = self.started = self.listening = self.ready = 0.0
+        self.decided = self.started = self.listening = self.ready = self.thawed = 0.0
         self.origin = ""
 
     def __repr__(self) -> str:
@@ -55,17 +55,21 @@ class Birth:
         """Of a request (method, target) that has `waited` for so many seconds, and whose answer
         begins `now`."""
         method, target = request
+        queued = now - waited
+        thawed = self.thawed if self.thawed >= queued else 0.0
+        begun = not thawed  # one that was frozen has been started long ago
         return ColdStart(
             revision=revision,
             uid=uid,
-            queued=now - waited,
-            decided=self.decided,
-            started=self.started,
-            listening=self.listening,
-            ready=self.ready,
+            queued=queued,
+            decided=self.decided * begun,
+            started=self.started * begun,
+            listening=self.listening * begun,
+            ready=self.ready * begun,
+            thawed=thawed,
             first_byte=now,
             method=method.decode("latin-1"),
             path=target[:1024].decode("latin-1"),
             status=status,
-            origin=self.origin,
+            origin="" if thawed else self.origin,
         )

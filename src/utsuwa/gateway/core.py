@@ -2,8 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 from weakref import WeakSet
 
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
     from utsuwa.gateway.request_log import RequestLogger
     from utsuwa.gateway.table import Revision
     from utsuwa.gateway.upstream import Pod
+    from utsuwa.kit.freezing import Share
     from utsuwa.routing.messages import ColdStart, ToControl
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
+T = TypeVar("T")
 
 
 class Connect(Protocol):
@@ -32,6 +35,14 @@ class Connect(Protocol):
         self, factory: Callable[[], P], host: str, port: int
     ) -> tuple[asyncio.BaseTransport, P]:
         """A connected transport and its protocol; raises OSError."""
+        ...
+
+
+class Aside(Protocol):
+    """Does in a thread what blocks."""
+
+    def __call__(self, work: Callable[[], T]) -> Awaitable[T]:
+        """The result of `work`."""
         ...
 
 
@@ -97,13 +108,14 @@ class Core:
     goes away), `https_port` that clients are redirected to (0: none), `draining`, and
     `idle_patience`: how long a connection between two requests may stay once we drain;
     `cold_starts` that are still to be told; `drains`: pods that get no new request and have some
-    left; `elsewhere`: what other gateways hold; `successor`: where the one listens that replaces us;
+    left; `hold`: that of a pod, by uid (None: no pod is ever frozen); `aside`: does in a thread
+    what blocks; `elsewhere`: what other gateways hold; `successor`: where the one listens that replaces us;
     `request_log`, who logs requests, None while nobody does, and `logs`, below which that is.
     """
 
     __slots__ = (
-        "accounts", "certificates", "clock", "cold_starts", "connect", "connections", "draining", "drains", "elsewhere",
-        "handshakes", "hosts", "https_port", "idle_patience", "lessened", "limits", "logs", "loop", "monotonic",
+        "accounts", "aside", "certificates", "clock", "cold_starts", "connect", "connections", "draining", "drains", "elsewhere",
+        "handshakes", "hold", "hosts", "https_port", "idle_patience", "lessened", "limits", "logs", "loop", "monotonic",
         "random", "redirected", "request_log", "revisions", "send", "successor", "tasks",
     )  # fmt: skip
 
@@ -138,6 +150,8 @@ class Core:
         self.idle_patience = 0.0
         self.elsewhere = Elsewhere()
         self.successor: tuple[str, int] | None = None
+        self.hold: Callable[[str], Share] | None = None
+        self.aside: Aside = partial(loop.run_in_executor, None)
         self.lessened: Callable[[], None] = lambda: None
         self.logs: Path | None = None
         self.request_log: RequestLogger | None = None

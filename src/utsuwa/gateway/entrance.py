@@ -41,7 +41,8 @@ class Entrant:
     _arrival: float
     _last_write: float
     _cold: float
-    """Its arrival, if it found no pod; that of an earlier request, or less, if it found one."""
+    """Its arrival, if it found no pod, or one that may be frozen; that of an earlier request, or
+    less, if it found one."""
     _status: int
     """Of its answer, 0 before that has begun."""
     _size: int
@@ -103,6 +104,10 @@ class Entrant:
         self.backend = backend
         if backend.idle:
             self.connected(backend.idle.popitem()[0])
+        elif backend.rest is not None and not backend.rest.awake:
+            self._cold = self._arrival
+            self.look_at_answer()
+            backend.rest.wake_for(self)
         else:
             backend.dial(self)
 
@@ -172,6 +177,8 @@ class Entrant:
             request=(head.method, head.target),
             status=status,
         )
+        if backend.rest is not None and not start.thawed and start.ready < start.queued:
+            return b""  # it might have been frozen, and was not
         core.cold_starts.append(start)
         asked = self._revision.receipts or self.asks_for_receipt()
         return server_timing(start).encode() if asked else b""

@@ -38,6 +38,8 @@ class Prober:
             pod.prober = self._core.tasks.start(self._prove(pod), name=f"probe {pod.uid}")
 
     async def _prove(self, pod: Pod) -> None:
+        if pod.rest is not None:
+            await pod.rest.wake()
         start = self._core.monotonic()
         attempt = 0
         while not await self._answers(pod):

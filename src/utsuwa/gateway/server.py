@@ -19,6 +19,7 @@ from utsuwa.gateway.slots.revision import LeasedRevision
 from utsuwa.gateway.table import OutOfStepError, Prove, Revision, Table
 from utsuwa.gateway.tls import HANDSHAKE_TIMEOUT, SHUTDOWN_TIMEOUT, TlsConnection
 from utsuwa.kit.clock import Clock
+from utsuwa.kit.freezing import Hold, hold_path
 from utsuwa.kit.log import get_logger
 from utsuwa.kit.tasks import OnDeath, TaskSet
 from utsuwa.routing.messages import (
@@ -52,6 +53,8 @@ class Paths(NamedTuple):
     """No socket: the directory of logs, below which requests are logged."""
     slots: str = ""
     """The broker who shares hard limits out among several gateways; none where there is one."""
+    holds: str = ""
+    """No socket: the directory with the holds of pods; without it none is ever frozen."""
 
 
 class Gateway:
@@ -85,6 +88,8 @@ class Gateway:
             tasks=self._tasks,
             limits=limits,
         )
+        if paths.holds:
+            self.core.hold = lambda uid: Hold(hold_path(Path(paths.holds), uid))
         self.slots = SlotClient(paths.slots, name, clock) if paths.slots else None
         self.table = Table(self.core, Prober(self.core).start, self._revision)
         hello = Hello(gateway=f"{name}-{os.getpid()}", pid=os.getpid())

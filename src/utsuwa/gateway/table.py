@@ -15,6 +15,7 @@ from utsuwa.gateway.host import Host
 from utsuwa.gateway.http1.request import Peer
 from utsuwa.gateway.http2.upstream import Http2Pod
 from utsuwa.gateway.request_log import renew
+from utsuwa.gateway.resting import let_rest
 from utsuwa.gateway.upstream import Pod
 from utsuwa.kit.log import get_logger
 from utsuwa.routing.messages import (
@@ -51,7 +52,7 @@ class Revision(Admission[Pod]):
     """
 
     __slots__ = (
-        "_declared", "configuration", "core", "http2", "idle_timeout", "name", "patience", "pods", "probe", "prove",
+        "_declared", "configuration", "core", "freeze_after", "http2", "idle_timeout", "name", "patience", "pods", "probe", "prove",
         "receipts", "response_start_timeout", "service", "set_fields", "sticky", "successor", "timeout", "unavailable",
         "undecided", "usage",
     )  # fmt: skip
@@ -67,6 +68,7 @@ class Revision(Admission[Pod]):
         self.set_fields = False
         self.sticky = False
         self.receipts = False
+        self.freeze_after = 0.0
         self.http2 = self.undecided = False
         self._declared = self.service = self.configuration = ""
         self.unavailable = ""
@@ -188,6 +190,8 @@ class Revision(Admission[Pod]):
         self.close(pod)
         if pod.own == 0:
             pod.close_idle()
+            if pod.rest is not None:
+                pod.rest.leave()
             self.core.drains.pop(pod, None)
             self.core.send(Drained(self.name, pod.uid))
         else:
@@ -222,6 +226,8 @@ class Revision(Admission[Pod]):
         self.service, self.configuration = table.service, table.configuration
         self.probe = table.probe
         self.unavailable = table.unavailable
+        self.freeze_after = table.freeze_after
+        self.packs = table.freeze_after > 0  # else each gets its turn, and none ever rests
         if self.successor is None and table.concurrency != self.limit:
             self.set_limit(table.concurrency)
             self.occupied(self.core.elsewhere)
@@ -246,6 +252,7 @@ class Revision(Admission[Pod]):
             self.pods[endpoint.uid] = pod
             self.occupy(pod, self._held(pod, self.core.elsewhere))
         pod.name = endpoint.pod
+        let_rest(pod, self.freeze_after)
         pod.birth.told(endpoint)
         was_ready, pod.told_ready = pod.told_ready, endpoint.ready
         if endpoint.draining:
@@ -298,6 +305,9 @@ class Revision(Admission[Pod]):
             fresh = self.pods[uid] = Http2Pod(self.core, self, uid, pod.host, pod.port)
             fresh.told_ready = pod.told_ready
             fresh.name, fresh.birth = pod.name, pod.birth
+            if pod.rest is not None:
+                pod.rest.leave()
+            let_rest(fresh, self.freeze_after)
             self.occupy(fresh, pod.elsewhere)
             self._prove_alone(fresh)
 
@@ -324,6 +334,8 @@ class Revision(Admission[Pod]):
                 pod.told_left = None
             elif pod.usable and not pod.told_ready:
                 self.core.send(EndpointUp(self.name, pod.uid))
+            if pod.rest is not None:
+                pod.rest.tell()
 
 
 class OutOfStepError(Exception):

@@ -21,6 +21,7 @@ from utsuwa.kit.log import get_logger
 from utsuwa.routing.messages import Draining
 
 if TYPE_CHECKING:
+    from utsuwa.gateway.resting import Rest
     from utsuwa.gateway.table import Revision
 
 _log = get_logger(__name__)
@@ -39,11 +40,11 @@ class Pod(Backend):
 
     Mutable state: `idle` (connections that wait, newest last), `connections` (all), `wanting`
     (exchanges that have a slot here and wait for a connection), `dialling` (connections that are
-    being opened), `draining`, `proven`.
+    being opened), `dialled` (how often one was asked for), `draining`, `proven`.
     """
 
     __slots__ = (
-        "birth", "connections", "core", "dialling", "draining", "host", "idle", "name", "port", "prober", "proven", "revision",
+        "birth", "connections", "core", "dialled", "dialling", "draining", "host", "idle", "name", "port", "prober", "proven", "rest", "revision",
         "told_left", "told_ready",
         "uid", "wanting", "withdrawn",
     )  # fmt: skip
@@ -60,6 +61,7 @@ class Pod(Backend):
         self.connections: set[PodConnection] = set()
         self.wanting: dict[Caller, None] = {}
         self.dialling = 0
+        self.dialled = 0
         self.draining = False
         self.proven = False
         """We or control have seen it answer."""
@@ -71,6 +73,8 @@ class Pod(Backend):
         """What control was told of the requests that are left, while it drains."""
         self.prober: asyncio.Task[None] | None = None
         self.birth = Birth()
+        self.rest: Rest | None = None
+        """Given where it may be frozen while nobody needs it."""
 
     def __repr__(self) -> str:
         state = "usable" if self.usable else "draining" if self.draining else "unproven"
@@ -82,6 +86,7 @@ class Pod(Backend):
 
     def dial(self, caller: Caller) -> None:
         """Open a connection for `caller`, which has a slot."""
+        self.dialled += 1
         self.wanting[caller] = None
         self._dial_if_wanted()
 
@@ -168,6 +173,18 @@ class Pod(Backend):
         tunnels = sum(exchange.is_tunnel for exchange in exchanges)
         seconds = self.core.limits.tunnel_drain
         return Draining(self.revision.name, self.uid, max(0, self.own - tunnels), tunnels, seconds)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing of it is in use, or about to be."""
+        if self.own or self.wanting or self.dialling or self.prober is not None:
+            return False
+        return self.usable or self.revision.successor is not None
+
+    def served(self) -> int:
+        """Another number whenever a request has come since the last question (but for a chance in
+        thousands, when connections were closed as well)."""
+        return self.dialled + sum(connection.served for connection in self.connections)
 
     def close_idle(self) -> None:
         """Close the connections that wait."""

@@ -20,6 +20,8 @@ PANIC_WINDOW_PERCENTAGE_MIN = 1.0
 PANIC_WINDOW_PERCENTAGE_MAX = 100.0
 PANIC_THRESHOLD_PERCENTAGE_MIN = 110.0
 PANIC_THRESHOLD_PERCENTAGE_MAX = 1000.0
+FREEZE_MIN = 1.0
+"""Less than a second without a request is no idleness."""
 
 RPS_TARGET_UTILIZATION = 0.7
 """Share of the rps target that is aimed at; a constant, not a key."""
@@ -52,6 +54,8 @@ class AutoscalerConfig:
     scale_to_zero_grace_period: float = 30.0
     scale_to_zero_pod_retention_period: float = 0.0
     scale_down_delay: float = 0.0
+    freeze_after: float = 0.0
+    """0 is never. Not the original's."""
 
     @classmethod
     def parse(cls, data: Mapping[str, str]) -> "AutoscalerConfig":
@@ -102,6 +106,7 @@ _KEYS: dict[str, Callable[[str], Any]] = {
     "max-scale-limit": parse_int,
     "stable-window": parse_seconds,
     "scale-down-delay": parse_seconds,
+    "freeze-after": parse_seconds,
     "scale-to-zero-grace-period": parse_seconds,
     "scale-to-zero-pod-retention-period": parse_seconds,
 }
@@ -134,6 +139,11 @@ _RULES: tuple[_Rule, ...] = (
         "scale-down-delay",
         "0s or more, in whole seconds",
         lambda c: c.scale_down_delay >= 0 and _whole(c.scale_down_delay),
+    ),
+    (
+        "freeze-after",
+        f"0s (never) or at least {format_duration(FREEZE_MIN)}",
+        lambda c: c.freeze_after == 0 or c.freeze_after >= FREEZE_MIN,
     ),
     (
         "scale-to-zero-pod-retention-period",

@@ -74,6 +74,8 @@ ROLLOUT_TAKEN_BACK = "utsuwa.dev/rollout-taken-back"
 # --- our own ------------------------------------------------------------------------------------
 STARTED = "utsuwa.dev/started"
 """On a Pod: when its process was started, to the microsecond."""
+FREEZE_AFTER = "utsuwa.dev/freeze-after"
+"""On a template: how long a pod has no request before it is frozen; 0s is never."""
 COLD_START_RECEIPT = "utsuwa.dev/cold-start-receipt"
 """On a template, "true": whoever waited for a cold start is told what it cost."""
 WARM_PARENT = "utsuwa.dev/warm-parent"

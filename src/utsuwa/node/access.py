@@ -1,7 +1,8 @@
 """How people get at a running container: a command beside it, its output, its ports."""
 
 import asyncio
-from collections.abc import Iterator
+import contextlib
+from collections.abc import AsyncIterator, Iterator
 from typing import Protocol
 
 from utsuwa.kit.caller import Caller
@@ -10,6 +11,7 @@ from utsuwa.kit.documents import Document, dig
 from utsuwa.logs.file import opened, read, size_of
 from utsuwa.node.logs import PodLogs
 from utsuwa.node.pods import init_containers, main_containers
+from utsuwa.node.resting import Rest
 from utsuwa.node.runtime import Instance, LaunchError
 from utsuwa.node.status import ADDRESS
 
@@ -25,14 +27,22 @@ class Instances(Protocol):
         """The process of a container of the Pod `uid`, while it runs."""
         ...
 
+    def rest(self, uid: str) -> Rest | None:
+        """Whether the Pod `uid` is frozen; None if there is no such Pod."""
+        ...
+
 
 class Access:
-    """For whoever lets people in; asks nobody whether they may."""
+    """For whoever lets people in; asks nobody whether they may.
+
+    Mutable state: `_keeping`, who keeps a Pod awake for a connection into it.
+    """
 
     def __init__(self, instances: Instances, logs: PodLogs, clock: Clock) -> None:
         self._instances = instances
         self._logs = logs
         self._clock = clock
+        self._keeping: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
         return f"<Access to {self._instances!r}>"
@@ -49,7 +59,9 @@ class Access:
         Raises:
             LaunchError: the container does not run.
         """
-        return await self._instance(pod, container).converse(command, caller)
+        instance = self._instance(pod, container)
+        async with self._awake(pod):
+            return await instance.converse(command, caller)
 
     async def attach(self, pod: Document, container: str, caller: Caller) -> None:
         """Give `caller` what `container` writes from now on, until its process ends. Both
@@ -75,6 +87,13 @@ class Access:
                 if not last:
                     await self._clock.sleep(LOOK)
 
+    @contextlib.asynccontextmanager
+    async def _awake(self, pod: Document) -> AsyncIterator[None]:
+        """It runs meanwhile: in a frozen Pod a command would stand still as well."""
+        rest = self._instances.rest(pod["metadata"]["uid"])
+        async with contextlib.nullcontext() if rest is None else rest.awake():
+            yield
+
     async def connect(
         self, pod: Document, port: int
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -92,13 +111,23 @@ class Access:
                 f"nothing in the pod listens on port {port}: connection refused"
             )
         try:
-            return await asyncio.open_connection(address, real)
+            found = await asyncio.open_connection(address, real)
         except ConnectionRefusedError:
             if address != ADDRESS:
                 raise ConnectionRefusedError(
                     f"port {port} is open to the pod itself alone: connection refused"
                 ) from None
-            return await asyncio.open_connection(_IPV6_LOOPBACK, real)
+            found = await asyncio.open_connection(_IPV6_LOOPBACK, real)
+        task = asyncio.create_task(self._keep_awake(pod, found[1]), name="pod kept awake")
+        self._keeping.add(task)
+        task.add_done_callback(self._keeping.discard)
+        return found
+
+    async def _keep_awake(self, pod: Document, writer: asyncio.StreamWriter) -> None:
+        """For as long as the connection lasts."""
+        async with self._awake(pod):
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     async def _listener(self, pod: Document, port: int) -> str | None:
         """The address of the container that listens on `port`; None where none does."""

@@ -8,8 +8,9 @@ import asyncio
 import contextlib
 import socket
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
 from utsuwa.cluster.errors import AlreadyExistsError, ConflictError, NotFoundError
 from utsuwa.cluster.informer import Informers, key_of
@@ -39,6 +40,7 @@ from utsuwa.node.ports import NoPortError, Ports
 from utsuwa.node.probes import Checks
 from utsuwa.node.pulling import Events
 from utsuwa.node.records import Records
+from utsuwa.node.resting import Rest
 from utsuwa.node.runtime import Instance, Runtime
 from utsuwa.node.status import ADDRESS, unschedulable
 from utsuwa.node.volumes import Tokens, Volumes
@@ -181,6 +183,25 @@ class NodeAgent:
         worker = self._workers.get(uid)
         found = None if worker is None else worker.instance(container)
         return found if found is not None and found.alive else None
+
+    def rest(self, uid: str) -> Rest | None:
+        """Whether the Pod `uid` is frozen, and who keeps it from that."""
+        worker = self._workers.get(uid)
+        return None if worker is None else worker.rest
+
+    def rests(self, uid: str, idle: float) -> None:
+        """A gateway has not needed the Pod `uid` for so many seconds, and will wake it first."""
+        if (rest := self.rest(uid)) is not None:
+            self._do(rest.rests(idle), f"freeze {uid}")
+
+    def woken(self, uid: str, *, help: bool) -> None:  # noqa: A002  (as the message has it)
+        """A gateway needs the Pod `uid`; it has thawed it, unless it wants `help`."""
+        if (rest := self.rest(uid)) is not None:
+            self._do(rest.woken(help=help), f"thaw {uid}")
+
+    def _do(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        if self._tasks is not None:
+            self._tasks.start(work, name=name)
 
     # --- what is used -----------------------------------------------------------------------------
 

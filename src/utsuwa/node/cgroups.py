@@ -13,6 +13,7 @@ import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from utsuwa.kit.freezing import GroupBrake
 from utsuwa.kit.log import get_logger
 from utsuwa.node.runtime import Limits
 
@@ -23,6 +24,8 @@ PERIOD = 100_000
 """Microseconds over which the cpu limit is averaged."""
 
 _NEEDED = ("memory", "cpu")
+_FREEZER = "freezer"
+"""Of version 1; version 2 can stop a group without any controller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,11 @@ class Group:
         return found
 
     def kill(self) -> int:
-        """Send SIGKILL to all that is inside; how many there were."""
+        """Send SIGKILL to all that is inside; how many there were. What stands is let go first:
+        with control groups of version 1 it would not die."""
+        if brake := GroupBrake.among(self.directories):
+            with contextlib.suppress(OSError):
+                brake.let_go()
         pids = self.pids()
         for directory in self.directories:
             with contextlib.suppress(OSError):
@@ -152,7 +159,8 @@ class Cgroups:
 def _concerned(hierarchy: Hierarchy, limits: Limits) -> bool:
     cpu = limits.cpu or limits.cpu_request
     return bool(
-        ("memory" in hierarchy.controllers and limits.memory)
+        _FREEZER in hierarchy.controllers
+        or ("memory" in hierarchy.controllers and limits.memory)
         or ("cpu" in hierarchy.controllers and cpu)
     )
 
@@ -164,6 +172,8 @@ def _usable(root: Path, own: str, name: str) -> "list[Hierarchy]":
         number, controllers, path = line.split(":", 2)
         if number == "0":
             hierarchy = _unified(root, path, name)
+        elif controllers == _FREEZER and any(hierarchy.unified for hierarchy in found):
+            continue
         else:
             hierarchy = _version1(root, controllers, path, name)
         if hierarchy is not None:
@@ -172,7 +182,7 @@ def _usable(root: Path, own: str, name: str) -> "list[Hierarchy]":
 
 
 def _version1(root: Path, controllers: str, path: str, name: str) -> Hierarchy | None:
-    wanted = frozenset(controllers.split(",")) & set(_NEEDED)
+    wanted = frozenset(controllers.split(",")) & {*_NEEDED, _FREEZER}
     base = root / controllers / path.lstrip("/") / name
     return Hierarchy(base, unified=False, controllers=wanted) if wanted and _made(base) else None
 

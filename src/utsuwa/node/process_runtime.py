@@ -16,12 +16,14 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from utsuwa import __version__
 from utsuwa.kit.caller import Caller
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import Document
+from utsuwa.kit.freezing import Brake, GroupBrake, SignalBrake
 from utsuwa.kit.log import get_logger
 from utsuwa.node import commands, procfs, view
 from utsuwa.node.cgroups import Cgroups, Group
@@ -401,6 +403,13 @@ class ProcessInstance:
         """The TCP ports on which the process, or what it has started, listens."""
         fence = await asyncio.wrap_future(self._fence)
         return await asyncio.to_thread(self._listening, fence)
+
+    async def brake(self) -> Brake:
+        """Its control group's, or signals to each of its processes where it has none."""
+        fence = await asyncio.wrap_future(self._fence)
+        find = partial(procfs.belonging, self._pid, self._mark, fence.start)
+        inside = fence.group.directories if fence.group.pids() else ()
+        return GroupBrake.among(inside) or SignalBrake(find)
 
     def _listening(self, fence: Fence) -> frozenset[int]:
         pids = fence.group.pids() or procfs.belonging(self._pid, self._mark, fence.start)

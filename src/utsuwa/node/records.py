@@ -13,6 +13,7 @@ from pathlib import Path
 
 from utsuwa.kit.documents import Document
 from utsuwa.node import memory
+from utsuwa.kit.freezing import hold_path
 
 
 @dataclass(slots=True)
@@ -40,6 +41,11 @@ class Records:
     def begin(self, uid: str) -> None:
         """Something of the Pod is about to be started."""
         self.scratch(uid).mkdir(exist_ok=True)
+        self.hold(uid).touch(0o600)  # the very file for as long as the Pod lives: a lock is on it
+
+    def hold(self, uid: str) -> Path:
+        """Says who may freeze the Pod when; gateways have a hand on it as well."""
+        return hold_path(self._directory, uid)
 
     def write(self, record: PodRecord) -> None:
         """Replace the record; a reader sees the old or the new one, never half of it."""
@@ -52,6 +58,7 @@ class Records:
         memory.give_back(self.scratch(uid) / "volumes")
         shutil.rmtree(self.scratch(uid), ignore_errors=True)
         (self._directory / f"{uid}.json").unlink(missing_ok=True)
+        self.hold(uid).unlink(missing_ok=True)
 
     def all(self) -> list[PodRecord]:
         """Every record that can be read, and an empty one for each start that was cut short."""

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from utsuwa.kit.caller import Caller
 from utsuwa.kit.documents import Document
+from utsuwa.kit.freezing import Brake
 
 UNKNOWN_EXIT = 255
 """Exit code reported where nobody could see how a container ended."""
@@ -197,6 +198,10 @@ class Instance(Protocol):
 
     async def listening(self) -> frozenset[int]:
         """The TCP ports on which its processes listen."""
+        ...
+
+    async def brake(self) -> Brake:
+        """Stops all that belongs to it where it stands, and lets it go on."""
         ...
 
 

@@ -3,7 +3,7 @@
 Order and words as kubectl and the Revision's conditions read them (`spec/reconcilers.md` §4.3).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from utsuwa.kit.clock import parse_rfc3339, rfc3339
@@ -245,14 +245,14 @@ def pod_status(
     now: float,
     address: str = ADDRESS,
     *,
-    drained: Document | None = None,
+    more: Iterable[Document] = (),
     initial: Initial = NONE,
 ) -> Document:
     """The whole status; times of conditions that did not change are kept from the old one.
-    `address`: the Pod's, "" while it has none. `drained`: one condition more, if there is one."""
+    `address`: the Pod's, "" while it has none. `more`: conditions of our own."""
     old = pod.get("status") or {}
     stamp = rfc3339(now)
-    conditions = [*_conditions(pod, states, initial), *([drained] if drained else ())]
+    conditions = [*_conditions(pod, states, initial), *more]
     found = {
         "phase": phase_of(pod, states, initial),
         "conditions": [_timed(condition, old, stamp) for condition in conditions],

@@ -6,8 +6,8 @@ the process already starts. Statuses are written by one task, one write per real
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from utsuwa.cluster.errors import ApiError, ConflictError, NotFoundError
@@ -19,12 +19,14 @@ from utsuwa.kit.documents import Document, dig
 from utsuwa.kit.log import get_logger
 from utsuwa.model import labels
 from utsuwa.model.draining import Remaining, described
+from utsuwa.model.freezing import was_frozen
 from utsuwa.model.kinds import POD
 from utsuwa.node.crew import Crew
 from utsuwa.node.launching import Home, Services
 from utsuwa.node.meter import Reading
 from utsuwa.node.pods import bound, grace_of, revision_of, serving_container
 from utsuwa.node.records import PodRecord, Records
+from utsuwa.node.resting import PatientChecks, Rest
 from utsuwa.node.runtime import Instance
 from utsuwa.node.status import ADDRESS, drained_condition, pod_status
 
@@ -88,11 +90,16 @@ class PodWorker:
         self._gone = False
         self._shutdown = False
         self._written: Document = (pod.get("status") or {}) if self._adopted else {}
+        self.rest = Rest(
+            site.records.hold(self.uid), self._ready_instances, changed=self._dirty.set
+        )
+        """Whether it is frozen."""
+        services = site.services
         self._crew = Crew(
-            site.services,
+            replace(services, checks=PatientChecks(services.checks, self.rest)),
             Home(pod, port, site.records.scratch(self.uid), own_address=not port),
             adopted=self._adopted,
-            changed=self._dirty.set,
+            changed=self._changed,
             saved=self._save,
         )
         self._savers: set[asyncio.Task[None]] = set()
@@ -133,6 +140,18 @@ class PodWorker:
         """The present process of a container."""
         return self._crew.instances.get(container)
 
+    def _changed(self) -> None:
+        """A container did."""
+        self._dirty.set()
+        if self.rest.look():
+            self._keep(asyncio.create_task(self.rest.again(), name=f"thaw of {self._key}"))
+
+    def _ready_instances(self) -> list[Instance]:
+        """Its processes, if it is ready and not about to end."""
+        ready = all(state.ready for state in self._crew.states) and self._bound
+        found = self._crew.instances.values() if ready and not self._ending.is_set() else ()
+        return [instance for instance in found if instance.alive]
+
     # --- life -------------------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -148,6 +167,8 @@ class PodWorker:
         self._site.records.begin(self.uid)
         for name, instance in self._adopted.items():
             self._save(name, instance)
+        if self._adopted:
+            await self.rest.adopt(shown=was_frozen(self._pod))
         life = asyncio.create_task(self._crew.run(), name=f"containers of {self._key}")
         writer = asyncio.create_task(self._write_statuses(), name=f"status of {self._key}")
         try:
@@ -158,6 +179,7 @@ class PodWorker:
             for task in leftover:
                 task.cancel()
             await asyncio.gather(*leftover, return_exceptions=True)
+            self.rest.close()
 
     async def _until_ending(self, life: "asyncio.Task[None]") -> None:
         """Waits; a container task that fails for a reason of ours is not swallowed."""
@@ -175,6 +197,7 @@ class PodWorker:
 
     async def _end(self) -> None:
         clock = self._site.services.clock
+        await self.rest.end(list(self._crew.instances.values()))
         grace = 0.0 if self._gone else grace_of(self._pod)
         deadline = clock.monotonic() + grace
         if self._crew.running and grace and not self._shutdown:
@@ -307,14 +330,17 @@ class PodWorker:
         found = (instance.address for instance in self._crew.instances.values())
         return next(filter(None, found), str(self._written.get("podIP") or ""))
 
+    def _own_conditions(self) -> Iterator[Document]:
+        if self._remaining is not None:
+            yield drained_condition(self._remaining, grace_of(self._pod))
+        if (frozen := self.rest.condition()) is not None:
+            yield frozen
+
     async def _put_status(self) -> None:
         basis = {**self._pod, "status": self._written or self._pod.get("status")}
-        draining = None
-        if self._remaining is not None:
-            draining = drained_condition(self._remaining, grace_of(self._pod))
         now = self._site.services.clock.now()
         status = pod_status(
-            basis, self._crew.states, now, self._address, drained=draining,
+            basis, self._crew.states, now, self._address, more=self._own_conditions(),
             initial=self._crew.initial,
         )  # fmt: skip
         if status == self._written:

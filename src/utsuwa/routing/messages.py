@@ -76,6 +76,8 @@ class RevisionTable(msgspec.Struct, frozen=True, omit_defaults=True):
     """The Service that it belongs to."""
     configuration: str = ""
     """The Configuration that it belongs to."""
+    freeze_after: float = 0.0
+    """A pod without a request for so long may be frozen; 0 is never."""
     unavailable: str = ""
     """When not empty: no pod of this revision can start, and why. Requests that wait get 503."""
 
@@ -259,6 +261,8 @@ class ColdStart(msgspec.Struct, frozen=True, omit_defaults=True):
     status: int = 0
     origin: str = ""
     """As :attr:`Endpoint.origin`."""
+    thawed: float = 0.0
+    """When its pod, which was frozen, ran again; all moments of a start are 0 then."""
 
 
 class ColdStarts(msgspec.Struct, tag="cold-starts", frozen=True):
@@ -303,6 +307,26 @@ class Draining(msgspec.Struct, tag="draining", frozen=True, omit_defaults=True):
     """How long after the beginning of the drain tunnels are ended."""
 
 
+class Resting(msgspec.Struct, tag="resting", frozen=True):
+    """An endpoint had no request from this gateway for `idle` seconds, and gets none before it has
+    been woken: as far as this gateway is concerned it may be frozen."""
+
+    revision: RevisionName
+    uid: str
+    idle: float
+
+
+class Woken(msgspec.Struct, tag="woken", frozen=True, omit_defaults=True):
+    """An endpoint is in use again, and may not be frozen before :class:`Resting`."""
+
+    revision: RevisionName
+    uid: str
+    frozen: bool = False
+    """It was frozen, and the gateway has thawed it."""
+    help: bool = False
+    """The gateway could not thaw it: whoever froze it has to."""
+
+
 class Leaving(msgspec.Struct, tag="leaving", frozen=True, omit_defaults=True):
     """The gateway takes no new request for a revision with a hard limit; said at first when its
     successor serves, and again as requests end."""
@@ -312,7 +336,9 @@ class Leaving(msgspec.Struct, tag="leaving", frozen=True, omit_defaults=True):
 
 
 ToGateway = Snapshot | Delta | Elsewhere
-ToControl = Hello | Ack | Wake | Stats | ColdStarts | EndpointUp | Drained | Draining | Leaving
+Said = EndpointUp | Drained | Draining | Resting | Woken
+"""Of one endpoint."""
+ToControl = Hello | Ack | Wake | Stats | ColdStarts | Said | Leaving
 
 to_gateway = msgspec.msgpack.Decoder(ToGateway)
 to_control = msgspec.msgpack.Decoder(ToControl)

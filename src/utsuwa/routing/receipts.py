@@ -11,6 +11,8 @@ from utsuwa.routing.messages import ColdStart
 
 PHASES = ("decide", "start", "listen", "ready", "first-byte")
 """queued → decided → started → listening → ready → first byte."""
+THAW_PHASES = ("thaw", "first-byte")
+"""Of a request whose pod was there, but frozen: queued → thawed → first byte."""
 
 
 def phases(start: ColdStart) -> dict[str, float]:
@@ -21,8 +23,13 @@ def phases(start: ColdStart) -> dict[str, float]:
     """
     last = start.queued
     found: dict[str, float] = {}
-    moments = (start.decided, start.started, start.listening, start.ready, start.first_byte)
-    for name, moment in zip(PHASES, moments, strict=True):
+    moments: tuple[float, ...] = (
+        start.decided, start.started, start.listening, start.ready, start.first_byte,
+    )  # fmt: skip
+    if start.thawed:
+        moments = (start.thawed, start.first_byte)
+    names = THAW_PHASES if start.thawed else PHASES
+    for name, moment in zip(names, moments, strict=True):
         reached = min(max(moment, last), max(start.first_byte, last))
         found[name] = reached - last
         last = reached
@@ -43,6 +50,7 @@ def server_timing(start: ColdStart) -> str:
     """The value of `Server-Timing`: the whole, with what the pod came from if it was not started
     anew, then each phase."""
     what = f"cold start from a {_quotable(start.origin)}" if start.origin else "cold start"
+    what = "frozen pod" if start.thawed else what
     parts = [f'cold-start;dur={milliseconds(total(start)):g};desc="{what}"']
     parts += [f"{name};dur={milliseconds(part):g}" for name, part in phases(start).items()]
     return ", ".join(parts)

@@ -115,11 +115,13 @@ def revision_entry(
     *,
     autodetect: bool = False,
     decided: Mapping[str, float] = NOTHING_DECIDED,
+    freeze_after: float = 0.0,
 ) -> RevisionTable:
     """A Revision with its pods as the gateway sees it.
 
     `autodetect`: where its port is not named `h2c`, the gateway finds out what a pod speaks.
-    `decided`: by uid, when it was decided that there shall be such a pod.
+    `decided`: by uid, when it was decided that there shall be such a pod. `freeze_after`: when its
+    pods may be frozen (`model.freezing`).
     """
     spec = revision["spec"]
     pods = list(pods)
@@ -143,6 +145,7 @@ def revision_entry(
         endpoints=endpoints,
         service=dig(metadata, "labels", SERVICE, default=""),
         configuration=dig(metadata, "labels", CONFIGURATION, default=""),
+        freeze_after=freeze_after,
         unavailable="" if any(e.ready for e in endpoints) else _unavailable(revision, pods),
     )
 

@@ -8,6 +8,7 @@ from utsuwa.kit.documents import Document
 from utsuwa.node.access import Access
 from utsuwa.node.logs import PodLogs
 from utsuwa.node.process_runtime import ProcessRuntime
+from utsuwa.node.resting import Rest
 from utsuwa.node.runtime import Instance, Launch
 
 
@@ -24,6 +25,10 @@ class RunningPods:
 
     def __repr__(self) -> str:
         return f"<RunningPods {len(self._running)}>"
+
+    def rest(self, uid: str) -> Rest | None:
+        """None is ever frozen."""
+        return None
 
     async def start(self, pod: Document, container: str, *command: str, **env: str) -> Instance:
         """Run `command` as the container of `pod`."""

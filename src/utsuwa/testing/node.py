@@ -8,6 +8,7 @@ from typing import Any
 
 from utsuwa.kit.caller import Caller
 from utsuwa.kit.documents import Document
+from utsuwa.kit.freezing import Brake
 from utsuwa.model.draining import Remaining
 from utsuwa.model.images import TERMS, ImageNotFoundError, Terms
 from utsuwa.model.kinds import POD
@@ -22,6 +23,7 @@ from utsuwa.node.runtime import (
     Launch,
     LaunchError,
 )
+from utsuwa.testing.freezing import FakeBrake
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -40,6 +42,7 @@ class FakeInstance:
         self.execute_result: tuple[int, str] = (0, "")
         self.used: Consumption | None = None
         self.ports: frozenset[int] = frozenset()
+        self.stands = FakeBrake()
         self.id = ""
         self.address = runtime.address
 
@@ -106,6 +109,10 @@ class FakeInstance:
     async def listening(self) -> frozenset[int]:
         """:attr:`ports`."""
         return self.ports
+
+    async def brake(self) -> Brake:
+        """Its own."""
+        return self.stands
 
 
 class FakeRuntime:

@@ -153,6 +153,21 @@ def test_a_pod_that_is_being_deleted_is_terminating() -> None:
     assert status_text(pod) == "Terminating"
 
 
+def test_a_frozen_pod_is_ready_and_frozen() -> None:
+    """Once it runs again it is Running; whatever else it is comes first."""
+    status = {
+        "phase": "Running",
+        "containerStatuses": [container(running={})],
+        "conditions": [{"type": "utsuwa.dev/Frozen", "status": "True"}],
+    }
+    pod: Document = {"metadata": {}, "spec": {"containers": [{}]}, "status": status}
+    assert status_text(pod) == "Frozen"
+    thawed = [{"type": "utsuwa.dev/Frozen", "status": "False"}]
+    assert status_text({**pod, "status": {**status, "conditions": thawed}}) == "Running"
+    going = {"deletionTimestamp": "2026-11-23T12:00:00Z"}
+    assert status_text({**pod, "metadata": going}) == "Terminating"
+
+
 def test_restarts_say_when() -> None:
     """`2 (30s ago)`."""
     finished = {"terminated": {"finishedAt": rfc3339(NOW - 30)}}

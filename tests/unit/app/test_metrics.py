@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from utsuwa.app.metrics import CATALOGUE, Traffic
-from utsuwa.app.metrics.catalogue import COLD_BOUNDS
+from utsuwa.app.metrics.catalogue import COLD_BOUNDS, THAW_BOUNDS
 from utsuwa.app.options import METRICS_PORT
 from utsuwa.gateway.accounting import Usage, bucketed
 from utsuwa.kit.clock import LoopClock
@@ -81,6 +81,17 @@ async def test_cold_starts_are_counted_as_a_whole_and_by_phase() -> None:
     assert figures.cold.counts[COLD_BOUNDS.index(0.5)] == 2
     assert figures.cold.total == pytest.approx(0.6)
     assert sum(one.total for one in figures.phases.values()) == pytest.approx(0.6)
+
+
+@pytest.mark.looptime
+async def test_a_thaw_is_no_cold_start() -> None:
+    traffic = Traffic(LoopClock(1000.0))
+    traffic.cold_starts(ColdStarts((ColdStart("default/a", "p", 10.0, first_byte=10.004,
+                                              thawed=10.001),)))  # fmt: skip
+    figures = traffic.figures["default/a"]
+    assert figures.cold is None
+    assert figures.thaws is not None
+    assert figures.thaws.counts[THAW_BOUNDS.index(0.005)] == 1
 
 
 def test_latencies_fall_into_the_buckets_of_the_original() -> None:

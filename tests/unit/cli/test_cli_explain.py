@@ -47,7 +47,7 @@ def hello(api: FakeApi) -> FakeApi:
     answer = {
         "metadata": {**meta, "name": "hello-00001"},
         "current": items[-1],
-        "pods": {"ready": 1, "notReady": 2, "pending": 2, "terminating": 0},
+        "pods": {"ready": 1, "notReady": 2, "pending": 2, "terminating": 0, "frozen": 1},
         "parameters": PARAMETERS,
         "items": items,
     }
@@ -61,7 +61,9 @@ def test_a_service_is_explained_with_what_happened(utsuwa: Type) -> None:
     result = utsuwa("explain", "hello")
     assert result.code == 0
     first, *rest = result.out.splitlines()
-    assert first == "hello-00001: 1 ready, 2 starting, 3 wanted"
+    assert first == (
+        "hello-00001: 1 ready (1 frozen: the next request thaws), 2 starting, 3 wanted"
+    )
     text = "\n".join(rest)
     assert "Measured    average concurrency 1.50 over 60 s and 2.50 over 6 s" in text
     assert "Limits      min-scale 0, max-scale 3" in text

@@ -15,10 +15,12 @@ from utsuwa.routing.messages import (
     Draining,
     Elsewhere,
     Leaving,
+    Resting,
     RevisionStats,
     Snapshot,
     Stats,
     Wake,
+    Woken,
 )
 from utsuwa.testing.link import FakeGateway, Sink
 
@@ -204,3 +206,32 @@ async def test_cold_starts_go_to_whoever_wants_them(world: World) -> None:
     await world.settle()
     assert world.starts.heard == [told]
     assert world.sink.heard == []
+
+
+class Rests:
+    """Keeps what the node is told."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[object, ...]] = []
+
+    def rests(self, uid: str, idle: float) -> None:
+        """As the port."""
+        self.heard.append((uid, idle))
+
+    def woken(self, uid: str, *, help: bool) -> None:  # noqa: A002  (as the port)
+        """As the port."""
+        self.heard.append((uid, help))
+
+
+async def test_the_node_hears_which_pods_rest(world: World) -> None:
+    """And nothing is lost where nobody freezes pods."""
+    gateway = await world.dial()
+    await gateway.hear()
+    gateway.say(Resting("default/a", "pod-1", 30.0))
+    await world.settle()
+    rests = world.server.rests = Rests()
+    gateway.say(Resting("default/a", "pod-1", 30.0))
+    gateway.say(Woken("default/a", "pod-1", help=True))
+    while len(rests.heard) < 2:
+        await asyncio.sleep(0)
+    assert rests.heard[-2:] == [("pod-1", 30.0), ("pod-1", True)]

@@ -1,5 +1,7 @@
 """Pod counts, history and children of the autoscaler."""
 
+import asyncio
+
 import pytest
 
 from utsuwa.autoscale.burst import Mode
@@ -8,19 +10,33 @@ from utsuwa.autoscale.decider import Decider, Decision
 from utsuwa.autoscale.parameters import Parameters
 from utsuwa.autoscale.reasons import because
 from utsuwa.autoscale.scaling import Scaling
+from utsuwa.cluster.informer import Informers
+from utsuwa.cluster.port import Key
 from utsuwa.controllers.podautoscaler.children import (
     serverless_service_of,
     serverless_service_update,
 )
 from utsuwa.controllers.podautoscaler.history import Budget, Entry, History
-from utsuwa.controllers.podautoscaler.pods import PodState, revision_of, state_of
+from utsuwa.controllers.podautoscaler.pods import (
+    PodCounter,
+    PodCounts,
+    PodState,
+    revision_of,
+    state_of,
+)
 from utsuwa.kit.documents import Document
+from utsuwa.kit.tasks import TaskSet
 from utsuwa.model.kinds import POD
 from utsuwa.testing.autoscaling import revision
+from utsuwa.testing.cluster import memory_cluster
 
 
-def pod(phase: str = "", ready: str = "", *, deleting: bool = False) -> Document:
+def pod(
+    phase: str = "", ready: str = "", *, deleting: bool = False, frozen: bool = False
+) -> Document:
     conditions = [{"type": "Ready", "status": ready}] if ready else []
+    if frozen:
+        conditions.append({"type": "utsuwa.dev/Frozen", "status": "True"})
     document = POD.document("default", "p", status={"phase": phase, "conditions": conditions})
     if deleting:
         document["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
@@ -33,6 +49,8 @@ def pod(phase: str = "", ready: str = "", *, deleting: bool = False) -> Document
         (pod("Pending"), PodState.PENDING),
         (pod("Pending", deleting=True), PodState.PENDING),
         (pod("Running", "True"), PodState.READY),
+        (pod("Running", "True", frozen=True), PodState.FROZEN),
+        (pod("Running", "False", frozen=True), PodState.NOT_READY),
         (pod("Running", "False"), PodState.NOT_READY),
         (pod("Running"), PodState.NOT_READY),
         (pod("Running", "True", deleting=True), PodState.TERMINATING),
@@ -46,6 +64,27 @@ def test_a_pod_counts_by_phase_deletion_and_readiness(
 ) -> None:
     """`spec/autoscaling.md` §4.5."""
     assert state_of(document) is state
+
+
+@pytest.mark.looptime
+async def test_a_frozen_pod_is_a_ready_pod() -> None:
+    """That it is frozen changes nothing that the autoscaler would have to look at."""
+    async with memory_cluster() as cluster:
+        informers = Informers(cluster)
+        told: list[Key] = []
+        counter = PodCounter(informers.of(POD), told.append)
+        tasks = TaskSet()
+        informers.start(tasks)
+        await informers.synced()
+        document = pod("Running", "True")
+        document["metadata"]["labels"] = {"serving.knative.dev/revision": "a"}
+        await cluster.create(document)
+        status = pod("Running", "True", frozen=True)["status"]
+        await cluster.merge(POD, Key("default", "p"), {"status": status}, subresource="status")
+        await asyncio.sleep(1)
+        assert counter.counts(Key("default", "a")) == PodCounts(ready=1, frozen=1)
+        assert len(told) <= 2, "once when it came, once when it was ready"
+        await tasks.close()
 
 
 def test_a_pod_belongs_to_the_revision_of_its_label() -> None:

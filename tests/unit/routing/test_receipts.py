@@ -33,6 +33,16 @@ def test_a_pod_that_was_on_its_way_already_costs_only_the_rest() -> None:
     assert told == [0, 0, 0.05, 0, 0.02]
 
 
+def test_a_pod_that_was_frozen_has_a_thaw_in_place_of_a_start() -> None:
+    start = ColdStart("default/a", "pod-1", 10.0, first_byte=10.004, thawed=10.001)
+    told = {name: round(part * 1e3, 3) for name, part in phases(start).items()}
+    assert told == {"thaw": 1.0, "first-byte": 3.0}
+    assert server_timing(start) == (
+        'cold-start;dur=4;desc="frozen pod", thaw;dur=1, first-byte;dur=3'
+    )
+    assert log_fields(start)["thaw_ms"] == "1"
+
+
 MOMENT = st.one_of(st.just(0.0), st.floats(0, 100))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from utsuwa.apiserver.columns.cells import AGE, NAME, NONE, Column, since, wide
 from utsuwa.kit.documents import Document, dig
+from utsuwa.model.freezing import is_frozen
 
 
 def _statuses(pod: Document, member: str = "containerStatuses") -> list[Document]:
@@ -31,7 +32,7 @@ def status_text(pod: Document) -> str:
     text = _containers_text(pod, text) if waiting is None else waiting
     if dig(pod, "metadata", "deletionTimestamp"):
         return "Unknown" if dig(pod, "status", "reason") == "NodeLost" else "Terminating"
-    return text
+    return "Frozen" if text == "Running" and is_frozen(pod) else text
 
 
 def _init_text(pod: Document) -> str | None:

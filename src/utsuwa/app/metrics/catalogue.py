@@ -16,6 +16,7 @@ REVISION = (
 )
 """The labels of everything that is a revision's."""
 COLD_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+THAW_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx", "client_left")
 
 # --- requests -----------------------------------------------------------------------------------
@@ -66,6 +67,13 @@ COLD_PHASE = Metric(
     (*REVISION, "phase"),
     COLD_BOUNDS,
 )
+THAW = Metric(
+    "utsuwa_thaw_duration_seconds",
+    "histogram",
+    "Time from the arrival of a request whose pod was frozen to the first byte of its answer.",
+    REVISION,
+    THAW_BOUNDS,
+)
 
 # --- the autoscaler -----------------------------------------------------------------------------
 DESIRED = Metric("kn_revision_pods_desired", "gauge", "Pods wanted by the last decision.", REVISION)
@@ -93,6 +101,9 @@ REQUESTED = Metric(
 COUNT = Metric("kn_revision_pods_count", "gauge", "Pods that are ready.", REVISION)
 NOT_READY = Metric(
     "kn_revision_pods_not_ready_count", "gauge", "Pods that are not ready.", REVISION
+)
+FROZEN = Metric(
+    "utsuwa_revision_pods_frozen_count", "gauge", "Pods that are ready, and frozen.", REVISION
 )
 PENDING = Metric("kn_revision_pods_pending_count", "gauge", "Pods that start.", REVISION)
 TERMINATING = Metric("kn_revision_pods_terminating_count", "gauge", "Pods that end.", REVISION)
@@ -140,8 +151,8 @@ START = Metric(
 
 CATALOGUE: tuple[Metric, ...] = (
     DURATION, REQUESTS, PLATFORM_ERRORS, CONCURRENCY, QUEUED, ACTIVE, WAKEUPS, COLD_START,
-    COLD_PHASE, DESIRED, EXCESS, PANIC, *MEASURED.values(), REQUESTED, COUNT, NOT_READY, PENDING,
-    TERMINATING, DECISIONS, WORK_DEPTH, WORK_FAILING, STORE_WRITES, STORE_COMMITS, STORE_OBJECTS,
+    COLD_PHASE, THAW, DESIRED, EXCESS, PANIC, *MEASURED.values(), REQUESTED, COUNT, NOT_READY, FROZEN,
+    PENDING, TERMINATING, DECISIONS, WORK_DEPTH, WORK_FAILING, STORE_WRITES, STORE_COMMITS, STORE_OBJECTS,
     GATEWAYS, WARM_MEMORY, BUILD, CPU, MEMORY, START,
 )  # fmt: skip
 """All of them, in the order of the page."""

@@ -79,6 +79,7 @@ class Collector:
         durations: dict[Labels, Buckets] = {}
         cold: dict[Labels, Buckets] = {}
         phases: dict[Labels, Buckets] = {}
+        thaws: dict[Labels, Buckets] = {}
         found: dict[Metric, _Numbers] = {metric: {} for metric in (
             c.REQUESTS, c.PLATFORM_ERRORS, c.CONCURRENCY, c.QUEUED, c.ACTIVE, c.WAKEUPS,
         )}  # fmt: skip
@@ -98,16 +99,19 @@ class Collector:
             if figures.cold is not None:
                 cold[own] = figures.cold
                 phases.update({(*own, name): one for name, one in figures.phases.items()})
+            if figures.thaws is not None:
+                thaws[own] = figures.thaws
         yield from histograms(c.DURATION, durations)
         for metric, samples in found.items():
             yield from numbers(metric, samples)
         yield from histograms(c.COLD_START, cold)
         yield from histograms(c.COLD_PHASE, phases)
+        yield from histograms(c.THAW, thaws)
 
     def _decisions(self, named: dict[Key, Labels]) -> dict[Metric, _Numbers]:
         found: dict[Metric, _Numbers] = {metric: {} for metric in (
             c.DESIRED, c.EXCESS, c.PANIC, *c.MEASURED.values(), c.REQUESTED, c.COUNT, c.NOT_READY,
-            c.PENDING, c.TERMINATING, c.DECISIONS,
+            c.FROZEN, c.PENDING, c.TERMINATING, c.DECISIONS,
         )}  # fmt: skip
         for key in self._scaler.revisions():
             if key in named:
@@ -120,6 +124,7 @@ class Collector:
         counts = self._scaler.counts(key)
         yield c.COUNT, (), counts.ready
         yield c.NOT_READY, (), counts.not_ready
+        yield c.FROZEN, (), counts.frozen
         yield c.PENDING, (), counts.pending
         yield c.TERMINATING, (), counts.terminating
         for direction, count in self._scaler.directions(key).items():

@@ -5,9 +5,9 @@ from bisect import bisect_left
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from utsuwa.app.metrics.catalogue import CLASSES, COLD_BOUNDS, COLD_PHASE, COLD_START, DURATION
+from utsuwa.app.metrics.catalogue import CLASSES, COLD_PHASE, COLD_START, DURATION, THAW
 from utsuwa.kit.clock import Clock
-from utsuwa.kit.exposition import Buckets
+from utsuwa.kit.exposition import Buckets, Metric
 from utsuwa.routing.messages import ColdStarts, RevisionName, RevisionStats, Stats, Wake
 from utsuwa.routing.receipts import PHASES, phases, total
 
@@ -24,6 +24,7 @@ class Figures:
     platform_errors: int = 0
     wakeups: int = 0
     cold: Buckets | None = None
+    thaws: Buckets | None = None
     phases: dict[str, Buckets] = field(default_factory=dict)
     inside: dict[str, tuple[int, RevisionStats]] = field(default_factory=dict)
     """By gateway: the last second told of, and its figures."""
@@ -66,12 +67,16 @@ class Traffic:
         """What requests that found no pod have waited for."""
         for start in message.starts:
             figures = self._of(start.revision)
+            if start.thawed:
+                figures.thaws = figures.thaws or Buckets.of(THAW)
+                _observe(figures.thaws, THAW, total(start))
+                continue
             if figures.cold is None:
                 figures.cold = Buckets.of(COLD_START)
                 figures.phases = {name: Buckets.of(COLD_PHASE) for name in PHASES}
-            _observe(figures.cold, total(start))
+            _observe(figures.cold, COLD_START, total(start))
             for name, seconds in phases(start).items():
-                _observe(figures.phases[name], seconds)
+                _observe(figures.phases[name], COLD_PHASE, seconds)
 
     def keep(self, revisions: Collection[RevisionName]) -> None:
         """Forget every revision but these, and gateways that have been silent."""
@@ -90,6 +95,6 @@ class Traffic:
         return found
 
 
-def _observe(buckets: Buckets, seconds: float) -> None:
-    buckets.counts[bisect_left(COLD_BOUNDS, seconds)] += 1
+def _observe(buckets: Buckets, metric: Metric, seconds: float) -> None:
+    buckets.counts[bisect_left(metric.bounds, seconds)] += 1
     buckets.total += seconds

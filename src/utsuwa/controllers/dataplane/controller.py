@@ -20,8 +20,10 @@ from utsuwa.kit.documents import Document, copy, dig
 from utsuwa.kit.tasks import TaskSet
 from utsuwa.model.conditions import finish, is_ready
 from utsuwa.model.draining import Remaining
+from utsuwa.model.freezing import freeze_after
 from utsuwa.model.kinds import INGRESS, POD, REVISION, SECRET
 from utsuwa.model.lifecycle import ingress as lifecycle
+from utsuwa.model.meta import annotations_of
 from utsuwa.model.settings.features import Flag
 from utsuwa.routing.messages import RequestLog, RevisionName, RevisionTable, Snapshot
 from utsuwa.routing.table import Table, hosts_of, revision_entry, secrets_of
@@ -220,10 +222,14 @@ class DataPlane:
         self._schedule()
 
     def _entry(self, revision: Document) -> RevisionTable:
-        flag = self._context.settings.current.features.autodetect_http2
+        settings = self._context.settings.current
         pods = self._pods.get(str(key_of(revision)), {}).values()
         return revision_entry(
-            revision, pods, autodetect=flag is Flag.ENABLED, decided=self._decided
+            revision,
+            pods,
+            autodetect=settings.features.autodetect_http2 is Flag.ENABLED,
+            decided=self._decided,
+            freeze_after=freeze_after(annotations_of(revision), settings.autoscaler),
         )
 
     def _taken(self, ingress: Document) -> tuple[str, str] | None:

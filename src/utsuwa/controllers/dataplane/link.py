@@ -26,11 +26,14 @@ from utsuwa.routing.messages import (
     EndpointUp,
     Hello,
     Leaving,
+    Resting,
     RevisionName,
+    Said,
     Snapshot,
     Stats,
     ToControl,
     Wake,
+    Woken,
     to_control,
 )
 
@@ -65,6 +68,18 @@ class ColdStartSink(Protocol):
     def raised(self, revision: RevisionName) -> float:
         """When it was last decided that the revision shall have more pods; Unix seconds, 0 is
         unknown."""
+        ...
+
+
+class RestSink(Protocol):
+    """Who freezes pods: the node."""
+
+    def rests(self, uid: str, idle: float) -> None:
+        """A gateway has not needed the pod for so many seconds, and will wake it first."""
+        ...
+
+    def woken(self, uid: str, *, help: bool) -> None:  # noqa: A002  (as the message has it)
+        """A gateway needs the pod; it has thawed it, unless it wants `help`."""
         ...
 
 
@@ -130,6 +145,8 @@ class LinkServer:
         self._snapshot = snapshot
         self._sink = sink
         self._starts = starts
+        self.rests: RestSink | None = None
+        """Who hears of pods that rest, or nobody."""
         self._on_acknowledged = on_acknowledged
         self._gateways: set[_Gateway] = set()
         self._arrivals = 0
@@ -212,19 +229,8 @@ class LinkServer:
         match message:
             case Wake() | Stats() | ColdStarts():
                 self._traffic(gateway, message)
-            case EndpointUp():
-                # The node sees readiness for itself; this is for whoever reads along.
-                _log.debug("endpoint answers", revision=message.revision, uid=message.uid)
-            case Drained(uid=uid):
-                gateway.drained.add(uid)
-                gateway.left.pop(uid, None)
-                self._release()
-                self._tell(uid)
-            case Draining(uid=uid):
-                gateway.left[uid] = Remaining(
-                    message.requests, message.tunnels, message.tunnel_seconds
-                )
-                self._tell(uid)
+            case EndpointUp() | Drained() | Draining() | Resting() | Woken():
+                self._endpoint(gateway, message)
             case Ack(epoch=epoch, version=version):
                 if epoch == self._epoch:
                     gateway.version = version
@@ -241,6 +247,28 @@ class LinkServer:
                 self._share_out()
                 gateway.send(encode_frame(self._snapshot()))
                 _log.info("gateway connected", gateway=name)
+
+    def _endpoint(self, gateway: _Gateway, message: Said) -> None:
+        """What a gateway says of one pod."""
+        uid = message.uid
+        match message:
+            case EndpointUp():
+                # The node sees readiness for itself; this is for whoever reads along.
+                _log.debug("endpoint answers", revision=message.revision, uid=uid)
+            case Drained():
+                gateway.drained.add(uid)
+                gateway.left.pop(uid, None)
+                self._release()
+                self._tell(uid)
+            case Draining():
+                gateway.left[uid] = Remaining(
+                    message.requests, message.tunnels, message.tunnel_seconds
+                )
+                self._tell(uid)
+            case Resting() if self.rests is not None:
+                self.rests.rests(uid, message.idle)
+            case Woken() if self.rests is not None:
+                self.rests.woken(uid, help=message.help)
 
     def _traffic(self, gateway: _Gateway, message: Wake | Stats | ColdStarts) -> None:
         match message:

@@ -9,6 +9,7 @@ from utsuwa.cluster.informer import Informer, key_of
 from utsuwa.cluster.port import Key
 from utsuwa.kit.documents import Document, dig
 from utsuwa.model import labels
+from utsuwa.model.freezing import is_frozen
 from utsuwa.model.meta import is_deleting, labels_of, namespace_of
 
 
@@ -17,17 +18,20 @@ class PodState(Enum):
 
     PENDING = "pending"
     READY = "ready"
+    FROZEN = "frozen"
     NOT_READY = "not ready"
     TERMINATING = "terminating"
 
 
 class PodCounts(NamedTuple):
-    """Pods of one revision. Pending and terminating ones are among those not ready."""
+    """Pods of one revision. Pending and terminating ones are among those not ready, frozen ones
+    among the ready."""
 
     ready: int = 0
     not_ready: int = 0
     pending: int = 0
     terminating: int = 0
+    frozen: int = 0
 
 
 NO_PODS = PodCounts()
@@ -44,7 +48,9 @@ def state_of(pod: Document) -> PodState | None:
         return PodState.TERMINATING
     conditions = dig(pod, "status", "conditions", default=())
     ready = any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
-    return PodState.READY if ready else PodState.NOT_READY
+    if not ready:
+        return PodState.NOT_READY
+    return PodState.FROZEN if is_frozen(pod) else PodState.READY
 
 
 def revision_of(pod: Document) -> Key | None:
@@ -61,7 +67,8 @@ class PodCounter:
     """
 
     def __init__(self, pods: Informer, changed: Callable[[Key], None]) -> None:
-        """`changed` is told each revision whose counts have become others."""
+        """`changed` is told each revision whose counts have become others; whether pods that are
+        ready are frozen changes nothing."""
         self._states: dict[Key, dict[Key, PodState]] = {}
         self._counts: dict[Key, PodCounts] = {}
         self._changed = changed
@@ -89,7 +96,7 @@ class PodCounter:
                 self._counts[revision] = _count(states)
             else:
                 self._counts.pop(revision, None)
-            if self.counts(revision) != before:
+            if self.counts(revision)._replace(frozen=before.frozen) != before:
                 self._changed(revision)
 
     def _put(self, revision: Key, pod: Key, state: PodState | None) -> None:
@@ -107,8 +114,9 @@ def _count(states: dict[Key, PodState]) -> PodCounts:
         tally[state] += 1
     pending, terminating = tally[PodState.PENDING], tally[PodState.TERMINATING]
     return PodCounts(
-        ready=tally[PodState.READY],
+        ready=tally[PodState.READY] + tally[PodState.FROZEN],
         not_ready=tally[PodState.NOT_READY] + pending + terminating,
         pending=pending,
         terminating=terminating,
+        frozen=tally[PodState.FROZEN],
     )

@@ -49,6 +49,7 @@ class Decisions:
                 "notReady": counts.not_ready,
                 "pending": counts.pending,
                 "terminating": counts.terminating,
+                "frozen": counts.frozen,
             },
             "parameters": None if parameters is None else _parameters(parameters),
             "coldStarts": [

@@ -54,6 +54,7 @@ class Http2Pod(Pod):
 
     def dial(self, caller: Caller) -> None:
         """Carry `caller` on a connection that has room, or on a new one."""
+        self.dialled += 1
         if caller.wants_upgrade:
             self.core.tasks.start(self._dial_once(caller), name="dial")
             return
@@ -115,6 +116,15 @@ class Http2Pod(Pod):
                 return
             del self.wanting[caller]
             caller.joined(session)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing of it is in use, or about to be."""
+        return super().quiet and not self._dialling and not any(s.streams for s in self.sessions)
+
+    def served(self) -> int:
+        """Each request is dialled, connection or not."""
+        return self.dialled
 
     def close_idle(self) -> None:
         """Close the connections without streams."""

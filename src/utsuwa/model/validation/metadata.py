@@ -6,6 +6,7 @@ from typing import Any
 from utsuwa.kit.units import parse_duration
 from utsuwa.model import labels
 from utsuwa.model.autoscaling_annotations import validate_annotations
+from utsuwa.model.freezing import validate_freeze_after
 from utsuwa.model.labels import Spellings
 from utsuwa.model.meta import annotations_of, is_owned_as, labels_of
 from utsuwa.model.normal_form import same
@@ -23,7 +24,10 @@ def metadata_problems(document: Document, settings: Settings, *, scaled: bool) -
     itself is `scaled` (Revision, PodAutoscaler), refused elsewhere. Paths below `metadata`."""
     annotations = annotations_of(document)
     if scaled:
-        found = validate_annotations(annotations, settings.autoscaler)
+        found = [
+            *validate_annotations(annotations, settings.autoscaler),
+            *validate_freeze_after(annotations),
+        ]
     else:
         hint = 'autoscaling annotations must be put under "spec.template.metadata.annotations"'
         found = [

@@ -6,6 +6,7 @@ from typing import Any
 from utsuwa.kit.units import parse_quantity
 from utsuwa.model import labels
 from utsuwa.model.autoscaling_annotations import validate_annotations
+from utsuwa.model.freezing import validate_freeze_after
 from utsuwa.model.go_values import parse_float
 from utsuwa.model.meta import annotations_of
 from utsuwa.model.problems import Problem, under
@@ -34,6 +35,7 @@ def template_problems(template: Spec, parent: Spec, settings: Settings) -> list[
     annotations = annotations_of(template)
     found = [
         *validate_annotations(annotations, settings.autoscaler),
+        *validate_freeze_after(annotations),
         *_network_problems(annotations),
         *_queue_problems(annotations),
         *_warm_problems(annotations),

@@ -15,10 +15,12 @@ from utsuwa.kit.backoff import Backoff
 from utsuwa.kit.caller import Caller
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import Document, dig
+from utsuwa.kit.freezing import Brake, GroupBrake
 from utsuwa.kit.log import get_logger
 from utsuwa.node.consumption import of_container
 from utsuwa.node.engine import talk
 from utsuwa.node.engine.output import ensure, follow
+from utsuwa.node.engine.pausing import EngineBrake
 from utsuwa.node.engine.place import OomWatch, Place, place_of
 from utsuwa.node.engine.wire import Wire
 from utsuwa.node.runtime import (
@@ -203,6 +205,9 @@ class EngineInstance:
         async with self._killing:
             if self._cleared:
                 return
+            if self.alive:  # where control groups are of version 1, what stands does not die
+                with contextlib.suppress(OSError, DockerError, aiohttp.ClientError, TimeoutError):
+                    await asyncio.to_thread((await self.brake()).let_go)
             if self.alive:
                 await self._send("SIGKILL")
                 await self._see_end()
@@ -242,6 +247,11 @@ class EngineInstance:
         if self._ended.done():
             raise LaunchError("the container has just ended")
         return await talk.converse(self._wire, self._found.engine_id, command, caller)
+
+    async def brake(self) -> Brake:
+        """Its control group's, or the engine's own where that is none of this machine's."""
+        place = None if self._place is None else GroupBrake.among(self._place.groups)
+        return place or EngineBrake(self._container, asyncio.get_running_loop())
 
     async def listening(self) -> frozenset[int]:
         """The TCP ports on which anything in it listens."""
