@@ -27,6 +27,7 @@ _SUB_VERBS = {
     "decisions": ["get"],
     "history": ["get"],
     "logs": ["get"],
+    "alerts": ["get"],
     "attach": ["create", "get"],
     "exec": ["create", "get"],
     "portforward": ["create", "get"],

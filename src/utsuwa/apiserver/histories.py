@@ -7,6 +7,7 @@ Service's revisions as well.
 
 from dataclasses import replace
 
+from utsuwa.apiserver.alerts import ALERTS
 from utsuwa.apiserver.calls import Call, Outcome
 from utsuwa.apiserver.paths import ALL
 from utsuwa.apiserver.ports import Attributes, Backend, HistorySource
@@ -88,8 +89,9 @@ class Histories:
 
 
 def reading(attributes: Attributes) -> Attributes:
-    """The right that reading a history needs: that of reading the object, or of listing them."""
-    if attributes.subresource != HISTORY or attributes.verb != "get":
+    """The right that reading a history, or alerts, needs: that of reading the object, or of listing
+    them."""
+    if attributes.subresource not in {HISTORY, ALERTS} or attributes.verb != "get":
         return attributes
     if attributes.name == ALL:
         return replace(attributes, verb="list", name="", subresource="")

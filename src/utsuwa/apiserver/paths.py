@@ -11,6 +11,7 @@ from utsuwa.model.kinds import (
     KINDS,
     MEASURED_KINDS,
     NAMESPACE,
+    NODE,
     POD,
     POD_AUTOSCALER,
     REVISION,
@@ -28,13 +29,14 @@ _BY_PATH: dict[tuple[str, str], Kind] = {
 STREAMED = ("attach", "exec", "portforward")
 """Sub-resources of a Pod that are streams."""
 ALL = "-"
-"""In place of a name: all of them. Understood where a history is asked for."""
+"""In place of a name: all of them. Understood where a history or alerts are asked for."""
 _SERVED_HERE: dict[Kind, tuple[str, ...]] = {
     NAMESPACE: ("finalize",),
     POD: STREAMED,
     POD_AUTOSCALER: ("decisions",),
-    REVISION: ("history",),
-    SERVICE: ("history", "logs"),
+    NODE: ("alerts",),
+    REVISION: ("alerts", "history"),
+    SERVICE: ("alerts", "history", "logs"),
     SERVICE_ACCOUNT: ("token",),
 }
 """Sub-resources that are no part of the stored object."""
@@ -91,6 +93,6 @@ def _resolve(api_version: str, rest: list[str]) -> Target | None:
 
 def served_subresources(kind: Kind) -> tuple[str, ...]:
     """The sub-resources of a kind; Namespaces also have `finalize`, PodAutoscalers `decisions`,
-    Pods their streams, ServiceAccounts `token`, Services and Revisions of ours `history`, Services
-    `logs`."""
+    Pods their streams, ServiceAccounts `token`, Services and Revisions of ours `history`, they and
+    Nodes `alerts`, Services `logs`."""
     return (*kind.subresources, *_SERVED_HERE.get(kind, ()))

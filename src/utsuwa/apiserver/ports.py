@@ -101,6 +101,14 @@ class DecisionSource(Protocol):
         ...
 
 
+class AlertSource(Protocol):
+    """Who knows what a person should act on."""
+
+    def alerts(self, kind: Kind, key: Key) -> Sequence[Document]:
+        """What stands on the object, the most urgent first."""
+        ...
+
+
 class HistorySource(Protocol):
     """Who remembers what services did."""
 

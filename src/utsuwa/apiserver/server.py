@@ -15,6 +15,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_parser import RawRequestMessage
 
 from utsuwa.apiserver import discovery, links, openapi, openapi_v2, reviews
+from utsuwa.apiserver.alerts import ALERTS, Alerts, NoAlerts
 from utsuwa.apiserver.auth import MastersOnly, forbidden
 from utsuwa.apiserver.authentication import Authentication, CertificatesOnly, impersonated
 from utsuwa.apiserver.bodies import LIMIT, YAML, document, parse, to_yaml
@@ -27,6 +28,7 @@ from utsuwa.apiserver.paths import STREAMED
 from utsuwa.apiserver.paths import parse as parse_path
 from utsuwa.apiserver.ports import (
     Admission,
+    AlertSource,
     Attributes,
     Authenticator,
     Authorizer,
@@ -72,7 +74,7 @@ _VERBS = {
 }  # fmt: skip
 _LONGEST_WARNING, _MOST_WARNED = 1024, 4096
 """Characters of one warning, and of all that an answer carries."""
-_READ_ONLY = frozenset({"log", LOGS, "decisions", HISTORY, "token", *STREAMED})
+_READ_ONLY = frozenset({"log", LOGS, "decisions", HISTORY, ALERTS, "token", *STREAMED})
 """Sub-resources that nobody changes."""
 _MADE_OF_ONE = frozenset({"token", *STREAMED})
 """Sub-resources that are created by a POST to a named object."""
@@ -104,6 +106,7 @@ class ApiServer:
         history: HistorySource | None = None,
         console: LinkSource | None = None,
         service_logs: ServiceLogs | None = None,
+        alerts: AlertSource | None = None,
     ) -> None:
         cluster, admission = Views(cluster), admission_of_views(admission)
         reads = Reads(cluster, clock)
@@ -127,7 +130,11 @@ class ApiServer:
             usage=usage or NothingKnown(), decisions=decisions or NothingKnown(),
         )  # fmt: skip
         self._links = console
-        self._histories = Histories(cluster, history or NoHistory())
+        self._told: dict[str, _Answer] = {
+            "decisions": self._measured.decisions,
+            HISTORY: Histories(cluster, history or NoHistory()).get,
+            ALERTS: Alerts(cluster, alerts or NoAlerts()).get,
+        }
         self._streams = Streams(cluster, containers or NoContainers())
         self._streamed = {
             "log": self._logs.serve,
@@ -271,10 +278,9 @@ class ApiServer:
         return await self._write(verb, call, request)
 
     async def _read(self, verb: str, call: Call) -> Outcome:
-        if call.target.subresource == "decisions":
-            return await self._measured.decisions(call)
-        if call.target.subresource == HISTORY:
-            return await self._histories.get(call)
+        told = self._told.get(call.target.subresource)
+        if told is not None:
+            return await told(call)
         reads: Reads | Measured | Shown = self._reads
         if call.target.kind in SOURCES:
             reads = self._measured

@@ -30,6 +30,8 @@ class Child:
     restarts: int = 0
     life: tuple[float, float, int] | None = None
     """Its last life: when it began and ended, and the exit code, negative for a signal."""
+    ends: deque[float] = field(default_factory=lambda: deque(maxlen=16))
+    """When it ended unasked, Unix seconds, the newest last."""
     backoff: Backoff = field(default_factory=lambda: Backoff(first=0.05, most=5.0))
 
     def __repr__(self) -> str:

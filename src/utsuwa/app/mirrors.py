@@ -61,6 +61,8 @@ class Process:
     child: str
     restarts: int
     life: tuple[float, float, int] | None
+    ends: tuple[float, ...] = ()
+    """When it ended unasked, the newest last."""
 
     @property
     def base(self) -> str:
@@ -161,6 +163,7 @@ def read(run: Path) -> Sequence[Process]:
             child=record["child"],
             restarts=record["restarts"],
             life=tuple(record["life"]) if record["life"] else None,
+            ends=tuple(record.get("ends", ())),
         )
         for record in records
     ]

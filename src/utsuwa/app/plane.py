@@ -7,7 +7,7 @@ from pathlib import Path
 
 from utsuwa import __version__
 from utsuwa.apiserver import ApiServer, Authority, User
-from utsuwa.app import console, gke
+from utsuwa.app import alerts, console, gke
 from utsuwa.app.admission import admission
 from utsuwa.app.bootstrap import Addresses, bootstrap
 from utsuwa.app.containers import Containers, service_names
@@ -154,6 +154,13 @@ class ControlPlane:
         )
         authorizer = rights(self._context.informers)
         self._links = console.Links()
+        self._alerts = alerts.build(
+            self._context,
+            traffic=self._traffic,
+            scaler=self._scaler,
+            layout=self._layout,
+            node_name=default_node_name(),
+        )
         self._api = ApiServer(
             cluster,
             authorizer=authorizer,
@@ -168,6 +175,7 @@ class ControlPlane:
             containers=Containers(self._node.access),
             history=Told(self._recorder, self._fleet),
             service_logs=ServiceLogs(self._layout.logs, clock, self._node.uids),
+            alerts=self._alerts,
             console=self._links,
         )
         self._console = self._links.console = console.build(
@@ -192,6 +200,7 @@ class ControlPlane:
                     gateways=lambda: self._dataplane.link.count,
                     warm_parents=self._warm.use,
                     version=__version__,
+                    alerts=self._alerts.standing,
                 ),
                 clock,
             ).pieces
@@ -252,6 +261,7 @@ class ControlPlane:
         await self._metrics.serve(metrics_sockets)
         self._tasks.spawn(self._journal.run(), name="journal")
         await self._console.serve(console_sockets, self._tasks)
+        self._tasks.spawn(self._alerts.run(), name="alerts")
         self._tasks.spawn(self._recorder.run(), name="history")
         self._tasks.spawn(self._fleet.measure_forever(), name="history of use")
         return _notes(report)

@@ -174,6 +174,7 @@ class Supervisor:
         code = os.waitstatus_to_exitcode(status)
         if child.identity is not None:
             child.life = (child.identity.started_at(), self._clock.now(), code)
+        child.ends.append(self._clock.now())
         child.ended(self._clock.monotonic())
         if self._ending:
             child.due = None
@@ -265,6 +266,7 @@ class Supervisor:
                 "child": child.number,
                 "restarts": child.restarts,
                 "life": child.life,
+                "ends": list(child.ends),
             }
             for child in (*self._gateway_processes, *self._brokers, self._control)
             if child.identity is not None

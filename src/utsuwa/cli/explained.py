@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from utsuwa.app.api.errors import ApiRefusedError
 from utsuwa.autoscale.explanation import explain
 from utsuwa.autoscale.sentences import headline, is_busy, limits, measured
+from utsuwa.cli import alerting
 from utsuwa.cli.failures import Failure
 from utsuwa.cli.resources import POD_AUTOSCALERS, REVISIONS, SERVICES
 from utsuwa.kit.clock import parse_rfc3339, time_of_day
@@ -61,6 +62,7 @@ class Asker:
             "of": kind,
             "namespace": self._namespace,
             "name": self._name,
+            "alerts": alerting.of_name(self._client, kind, self._namespace, self._name),
             "revisions": found,
         }
 
@@ -123,7 +125,10 @@ def events(explanation: Document) -> list[Document]:
 
 
 def lines(explanation: Document) -> Iterator[str]:
-    """All of it: revisions that do something, then what happened."""
+    """All of it: what needs somebody to act, revisions that do something, then what happened."""
+    yield from (urgent := list(alerting.lines(explanation["alerts"])))
+    if urgent:
+        yield ""
     revisions = explanation["revisions"]
     shown = [one for one in revisions if is_busy(one)] or revisions[:1]
     if not shown:

@@ -3,6 +3,7 @@
 from utsuwa.app.api import Resource
 from utsuwa.model.kinds import (
     CLUSTER_ROLE_BINDING,
+    NODE,
     POD,
     POD_AUTOSCALER,
     REVISION,
@@ -17,6 +18,7 @@ def _resource(kind: Kind) -> Resource:
     return Resource(kind.api_version, kind.plural)
 
 
+NODES = _resource(NODE)
 SERVICES = _resource(SERVICE)
 REVISIONS = _resource(REVISION)
 PODS = _resource(POD)

@@ -14,7 +14,14 @@ from utsuwa.apiserver.authentication import Authentication
 from utsuwa.apiserver.authorization import Rbac
 from utsuwa.apiserver.issued_tokens import IssuedTokens
 from utsuwa.apiserver.pki import Authority, write_kubeconfig
-from utsuwa.apiserver.ports import Admission, Containers, HistorySource, LinkSource, Review
+from utsuwa.apiserver.ports import (
+    Admission,
+    AlertSource,
+    Containers,
+    HistorySource,
+    LinkSource,
+    Review,
+)
 from utsuwa.apiserver.server import ApiServer
 from utsuwa.apiserver.service_tokens import ServiceTokens
 from utsuwa.cluster.embedded import Embedded
@@ -114,7 +121,7 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving(
+async def serving(  # noqa: PLR0913  (each is a port of the API server, by name)
     directory: Path,
     *,
     clock: Clock | None = None,
@@ -124,6 +131,7 @@ async def serving(
     anonymous: bool = False,
     history: HistorySource | None = None,
     links: LinkSource | None = None,
+    alerts: AlertSource | None = None,
 ) -> AsyncIterator[Serving]:
     """Serve a cluster in memory on `address`; certificates and kubeconfig go to `directory`."""
     used = clock or SystemClock()
@@ -165,6 +173,7 @@ async def serving(
             history=history,
             console=links,
             service_logs=ServiceLogs(directory / "logs", used, tuple),
+            alerts=alerts,
         )
         informers.start(tasks)
         await informers.synced()

@@ -121,8 +121,9 @@ def test_the_reference_and_the_code_name_the_same_metrics() -> None:
         (
             metric.name,
             metric.kind,
-            tuple(["revision"] if set(revision) <= set(metric.labels) else [])
-            + tuple(name for name in metric.labels if name not in revision),
+            ("revision", *(name for name in metric.labels if name not in revision))
+            if set(revision) <= set(metric.labels)
+            else metric.labels,
         )
         for metric in CATALOGUE
     }

@@ -114,6 +114,14 @@ DECISIONS = Metric(
     (*REVISION, "direction"),
 )
 
+# --- alerts ---------------------------------------------------------------------------------------
+ALERT = Metric(
+    "utsuwa_alert",
+    "gauge",
+    "1 while the alert stands: what a person should act on.",
+    ("alert", "severity", "k8s_namespace_name", "kn_service_name", "about"),
+)
+
 # --- the control plane --------------------------------------------------------------------------
 WORK_DEPTH = Metric(
     "utsuwa_workqueue_depth", "gauge", "Keys that wait for a controller.", ("name",)
@@ -152,7 +160,7 @@ START = Metric(
 CATALOGUE: tuple[Metric, ...] = (
     DURATION, REQUESTS, PLATFORM_ERRORS, CONCURRENCY, QUEUED, ACTIVE, WAKEUPS, COLD_START,
     COLD_PHASE, THAW, DESIRED, EXCESS, PANIC, *MEASURED.values(), REQUESTED, COUNT, NOT_READY, FROZEN,
-    PENDING, TERMINATING, DECISIONS, WORK_DEPTH, WORK_FAILING, STORE_WRITES, STORE_COMMITS, STORE_OBJECTS,
+    PENDING, TERMINATING, DECISIONS, ALERT, WORK_DEPTH, WORK_FAILING, STORE_WRITES, STORE_COMMITS, STORE_OBJECTS,
     GATEWAYS, WARM_MEMORY, BUILD, CPU, MEMORY, START,
 )  # fmt: skip
 """All of them, in the order of the page."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from utsuwa.alerts import Alert, Standing
 from utsuwa.app.metrics import catalogue as c
 from utsuwa.app.metrics.traffic import Traffic
 from utsuwa.cluster.informer import Informer, key_of
@@ -15,6 +16,7 @@ from utsuwa.controllers.podautoscaler import Scaler
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.exposition import Buckets, Labels, Metric, histograms, numbers
 from utsuwa.model import labels
+from utsuwa.model.kinds import SERVICE
 from utsuwa.model.meta import labels_of
 from utsuwa.store import Store
 
@@ -31,6 +33,7 @@ class Internals:
     warm_parents: Callable[[], Iterable[tuple[str, int]]]
     """Revision and bytes of each."""
     version: str
+    alerts: Callable[[], Iterable[Standing]] = tuple
 
 
 class Collector:
@@ -156,6 +159,7 @@ class Collector:
 
     def _internal(self) -> Iterator[tuple[Metric, _Numbers]]:
         internals = self._internals
+        yield c.ALERT, {_alert(one.alert): 1 for one in internals.alerts()}
         queues = {one.name: one.queue for one in internals.controllers()}
         yield c.WORK_DEPTH, {(name,): queue.depth for name, queue in queues.items()}
         yield c.WORK_FAILING, {(name,): queue.failing for name, queue in queues.items()}
@@ -168,3 +172,9 @@ class Collector:
         yield c.CPU, {(): float(times.user + times.system)}
         yield c.MEMORY, {(): int(self._process.memory_info().rss)}
         yield c.START, {(): float(self._process.create_time())}
+
+
+def _alert(alert: Alert) -> Labels:
+    subject = alert.subject
+    service = subject.name if subject.kind == SERVICE.name else ""
+    return (alert.code, alert.severity.value, subject.namespace, service, alert.about)

@@ -26,7 +26,8 @@ def command(
     output: str,
     connection: Connection,
 ) -> None:
-    """List services: address, latest ready revision, whether they are ready, and why not.
+    """List services: address, latest ready revision, whether they are ready, and why not. Below
+    them, on standard error: what needs somebody to act, and how.
 
     With NAME only that one.
 
@@ -36,16 +37,22 @@ def command(
       utsuwa services -A -o wide
       utsuwa services hello -o yaml
     """
-    from utsuwa.cli import listing, rows
+    from utsuwa.cli import alerting, listing, rows
     from utsuwa.cli.resources import SERVICES
 
     with connection.client() as client:
         where = "" if all_namespaces else namespace or client.namespace
         found = listing.fetch(client, SERVICES, where, name)
-    if output in {"json", "yaml"}:
-        listing.print_documents(found, output, one=name is not None)
-        return
+        if output in {"json", "yaml"}:
+            listing.print_documents(found, output, one=name is not None)
+            return
+        namespaces = [item["metadata"]["namespace"] for item in found["items"]]
+        alerts = alerting.of_namespaces(client, namespaces)
     table = rows.services(
         found["items"], listing.now(), wide=output == "wide", namespaces=all_namespaces
     )
     listing.print_table(table, f"No services in {where or 'any namespace'}.")
+    if name is not None:
+        alerts = [one for one in alerts if one["subject"]["name"] == name]
+    for line in alerting.lines(alerts):
+        click.echo(line, err=True)
