@@ -7,7 +7,7 @@ from pathlib import Path
 
 from utsuwa import __version__
 from utsuwa.apiserver import ApiServer, Authority, User
-from utsuwa.app import alerts, console, gke
+from utsuwa.app import alerts, console, gke, tracing
 from utsuwa.app.admission import admission
 from utsuwa.app.bootstrap import Addresses, bootstrap
 from utsuwa.app.containers import Containers, service_names
@@ -116,6 +116,7 @@ class ControlPlane:
             starts=_Starts(self._scaler, self._traffic),
             address=self._addresses.gateway_ip,
         )
+        self._tracing = tracing.build(self._context.settings, self._dataplane.link)
         processes = ProcessRuntime(clock, exits=self._layout.exits, label=label)
         self._warm = WarmRuntime(processes, self._layout.warm, clock)
         self._runtime = Runtimes(self._warm, door)
@@ -201,6 +202,7 @@ class ControlPlane:
                     warm_parents=self._warm.use,
                     version=__version__,
                     alerts=self._alerts.standing,
+                    traces=lambda: (self._tracing.exported, self._tracing.dropped),
                 ),
                 clock,
             ).pieces
@@ -251,6 +253,7 @@ class ControlPlane:
         controllers = self._running = self._controllers()
         _check_unique(controllers)
         await self._dataplane.start(self._tasks)
+        self._tracing.start(self._tasks)
         self._scaler.start(self._tasks)
         for controller in controllers:
             if controller.name not in _IN_A_HURRY:
@@ -284,6 +287,7 @@ class ControlPlane:
         if not keep_pods:
             await asyncio.gather(self._node.stop(), self._warm.stop())
         await self._tasks.close()
+        await self._tracing.close()
         self._recorder.seal()
         self._journal.flush(all_of_it=True)
         await self._history_file.close()

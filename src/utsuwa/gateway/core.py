@@ -10,6 +10,7 @@ from weakref import WeakSet
 
 from utsuwa.gateway.accounting import Accounts
 from utsuwa.gateway.certificates import Certificates
+from utsuwa.gateway.tracing import Tracer
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.tasks import TaskSet
 from utsuwa.routing.messages import Elsewhere
@@ -110,13 +111,14 @@ class Core:
     `cold_starts` that are still to be told; `drains`: pods that get no new request and have some
     left; `hold`: that of a pod, by uid (None: no pod is ever frozen); `aside`: does in a thread
     what blocks; `elsewhere`: what other gateways hold; `successor`: where the one listens that replaces us;
-    `request_log`, who logs requests, None while nobody does, and `logs`, below which that is.
+    `request_log`, who logs requests, None while nobody does, and `logs`, below which that is; `tracer` (None
+    while nothing is traced).
     """
 
     __slots__ = (
         "accounts", "aside", "certificates", "clock", "cold_starts", "connect", "connections", "draining", "drains", "elsewhere",
         "handshakes", "hold", "hosts", "https_port", "idle_patience", "lessened", "limits", "logs", "loop", "monotonic",
-        "random", "redirected", "request_log", "revisions", "send", "successor", "tasks",
+        "random", "redirected", "request_log", "revisions", "send", "successor", "tasks", "tracer",
     )  # fmt: skip
 
     def __init__(
@@ -152,6 +154,7 @@ class Core:
         self.successor: tuple[str, int] | None = None
         self.hold: Callable[[str], Share] | None = None
         self.aside: Aside = partial(loop.run_in_executor, None)
+        self.tracer: Tracer | None = None
         self.lessened: Callable[[], None] = lambda: None
         self.logs: Path | None = None
         self.request_log: RequestLogger | None = None
@@ -159,6 +162,13 @@ class Core:
 
     def __repr__(self) -> str:
         return f"<Core {len(self.hosts)} hosts, {len(self.connections)} connections>"
+
+    def trace(self, rate: float) -> None:
+        """Trace this share of the requests from now on; below 0: none at all."""
+        self.tracer = Tracer(rate, self.random) if rate >= 0 else None
+        if self.tracer is not None:
+            for revision in self.revisions.values():
+                revision.prepares = True
 
     def now(self) -> float:
         """Monotonic seconds, for the books: closes the second that has ended before."""

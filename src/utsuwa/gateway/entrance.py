@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from utsuwa.gateway.admission import QueueFullError
 from utsuwa.gateway.request_log import Answer
 from utsuwa.gateway.sessions import set_cookie
+from utsuwa.gateway.tracing import Ended
 from utsuwa.routing.receipts import server_timing
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from utsuwa.gateway.http2.translate import StreamHead
     from utsuwa.gateway.http2.upstream import PodSession
     from utsuwa.gateway.table import Revision
+    from utsuwa.gateway.tracing import Trace
     from utsuwa.gateway.upstream import Pod, PodConnection
 
 
@@ -26,7 +28,8 @@ class Entrant:
     """A request that knows its host: a connection of HTTP/1.1, or a stream.
 
     Mutable state, kept by the heirs: `backend` (the pod on which it has a slot), `deadline`,
-    `_revision`, `_usage`, `_arrival`, `_cold`; `_status`, `_size` and `_last_write` of its answer.
+    `_revision`, `_usage`, `_arrival`, `_cold`, `_trace` (None: it is not traced); `_status`, `_size` and
+    `_last_write` of its answer.
     """
 
     __slots__ = _NONE
@@ -43,6 +46,7 @@ class Entrant:
     _cold: float
     """Its arrival, if it found no pod, or one that may be frozen; that of an earlier request, or
     less, if it found one."""
+    _trace: "Trace | None"
     _status: int
     """Of its answer, 0 before that has begun."""
     _size: int
@@ -64,8 +68,8 @@ class Entrant:
         self._usage = usage
         usage.enter(now)
         self.deadline = now + revision.patience
-        if revision.set_fields:
-            self.set_fields(host.fields_of(revision))
+        if revision.prepares:
+            self._prepare(host, revision)
         try:
             pod = self._come_back(revision) if revision.sticky else revision.arrive(self)
         except QueueFullError:
@@ -74,11 +78,26 @@ class Entrant:
         if pod is not None:
             self.granted(pod)
             return
+        if self._trace is not None:
+            self._trace.waited = True
         if not revision.has_backends:
             self._cold = now
             self.look_at_answer()
         if revision.unavailable:
             revision.refuse_if_hopeless()
+
+    def _prepare(self, host: "Host", revision: "Revision") -> None:
+        """What is set on the request: by its split, and by its trace if it has one."""
+        fields = host.fields_of(revision)
+        tracer = self.core.tracer
+        if tracer is not None:
+            trace = tracer.begin(self.trace_context(), self._arrival, self.core.clock.now())
+            if trace is not None:
+                self._trace = trace
+                self.look_at_answer()
+                fields = (*fields, trace.field)
+        if fields:
+            self.set_fields(fields)
 
     def _pick(self, host: "Host") -> "Revision":
         uid = self.bound_to() if host.sticky else ""
@@ -102,6 +121,8 @@ class Entrant:
     def granted(self, backend: "Pod") -> None:
         """A slot on `backend` is ours: use its newest warm connection, or open one."""
         self.backend = backend
+        if self._trace is not None:
+            self._trace.granted = self.core.monotonic()
         if backend.idle:
             self.connected(backend.idle.popitem()[0])
         elif backend.rest is not None and not backend.rest.awake:
@@ -142,12 +163,25 @@ class Entrant:
             log.request(self, Answer(status, self._size, now - self._arrival))
             self._size = 0
         backend, self.backend = self.backend, None
+        if self._trace is not None:
+            self._tell_trace(now, status, backend)
         if backend is None:
             self._revision.abandon(self)
             return
         if not carried:
             backend.wanting.pop(self, None)
         self._revision.end(backend)
+
+    def _tell_trace(self, now: float, status: int, backend: "Pod | None") -> None:
+        trace, self._trace = self._trace, None
+        tracer, head = self.core.tracer, self.head
+        if trace is None or tracer is None:  # tracing was turned off meanwhile
+            return
+        uid = "" if backend is None else backend.uid
+        cold = backend.birth if backend is not None and self._cold == self._arrival else None
+        request = (head.method, head.target, head.host)
+        ended = Ended(self._revision.name, uid, request, self.peer, status)
+        tracer.end(trace, now, ended, cold=cold)
 
     # --- for the heirs --------------------------------------------------------------------------
 
@@ -158,6 +192,10 @@ class Entrant:
 
     def bound_to(self) -> str:
         """The pod that the client's cookie names, or ""."""
+        raise NotImplementedError
+
+    def trace_context(self) -> bytes:
+        """What the client says its request is part of: `traceparent`, or b""."""
         raise NotImplementedError
 
     def look_at_answer(self) -> None:
@@ -188,7 +226,7 @@ class Entrant:
         raise NotImplementedError
 
     def set_fields(self, fields: tuple[tuple[bytes, bytes], ...]) -> None:
-        """What the split sets on the request."""
+        """Set these on the request to the pod."""
         raise NotImplementedError
 
     def connected(self, upstream: "PodConnection") -> None:

@@ -40,7 +40,7 @@ class Host:
             )
             if fields:
                 self._fields[revision.name] = fields
-                revision.set_fields = True
+                revision.prepares = True
         exceptions = ((one.tag, HostTable(table.host, one.splits)) for one in table.tagged)
         hosts = ((tag.encode(), Host(entry, revisions)) for tag, entry in exceptions)
         self._tagged = {tag: host for tag, host in hosts if not host.empty}

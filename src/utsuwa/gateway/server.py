@@ -18,6 +18,7 @@ from utsuwa.gateway.slots.client import SlotClient
 from utsuwa.gateway.slots.revision import LeasedRevision
 from utsuwa.gateway.table import OutOfStepError, Prove, Revision, Table
 from utsuwa.gateway.tls import HANDSHAKE_TIMEOUT, SHUTDOWN_TIMEOUT, TlsConnection
+from utsuwa.gateway.tracing import Tracer
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.freezing import Hold, hold_path
 from utsuwa.kit.log import get_logger
@@ -31,6 +32,7 @@ from utsuwa.routing.messages import (
     RevisionStats,
     Stats,
     ToGateway,
+    Tracing,
 )
 from utsuwa.routing.receipts import log_fields
 
@@ -129,6 +131,10 @@ class Gateway:
         if self._heard != self.link.connected:
             self._heard = self.link.connected
             self._occupied(Elsewhere())
+            self.core.trace(-1)
+        if isinstance(message, Tracing):
+            self.core.trace(message.rate)
+            return Ack(self.table.epoch, self.table.version)
         if isinstance(message, Elsewhere):
             self._occupied(message)
             return Ack(self.table.epoch, self.table.version)
@@ -256,6 +262,8 @@ class Gateway:
         core = self.core
         now = core.now()
         self._tell_cold_starts()
+        if core.tracer is not None:
+            self._tell_traces(core.tracer)
         for second, revisions in (
             *core.accounts.take_closed(),
             (core.accounts.second, core.accounts.close(now)),
@@ -276,6 +284,8 @@ class Gateway:
                     core.send(self._stats(second, revisions))
             if core.cold_starts:
                 self._tell_cold_starts()
+            if core.tracer is not None:
+                self._tell_traces(core.tracer)
             for pod in core.drains:
                 pod.revision.tell_left(pod)
 
@@ -286,6 +296,11 @@ class Gateway:
             _log.info("cold start", **log_fields(start))
         for first in range(0, len(starts), _STARTS_A_MESSAGE):
             self.core.send(ColdStarts(tuple(starts[first : first + _STARTS_A_MESSAGE])))
+
+    def _tell_traces(self, tracer: Tracer) -> None:
+        told = tracer.take()
+        if told is not None:
+            self.core.send(told)
 
     async def _sweep(self) -> None:
         core = self.core

@@ -52,8 +52,8 @@ class Revision(Admission[Pod]):
     """
 
     __slots__ = (
-        "_declared", "configuration", "core", "freeze_after", "http2", "idle_timeout", "name", "patience", "pods", "probe", "prove",
-        "receipts", "response_start_timeout", "service", "set_fields", "sticky", "successor", "timeout", "unavailable",
+        "_declared", "configuration", "core", "freeze_after", "http2", "idle_timeout", "name", "patience", "pods", "prepares", "probe", "prove",
+        "receipts", "response_start_timeout", "service", "sticky", "successor", "timeout", "unavailable",
         "undecided", "usage",
     )  # fmt: skip
 
@@ -65,7 +65,8 @@ class Revision(Admission[Pod]):
         self.pods: dict[str, Pod] = {}
         self.usage: Usage | None = None
         self.successor: Pod | None = None
-        self.set_fields = False
+        self.prepares = core.tracer is not None
+        """Requests to it are changed: by their split, or because they may be traced."""
         self.sticky = False
         self.receipts = False
         self.freeze_after = 0.0

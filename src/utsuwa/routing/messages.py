@@ -182,6 +182,13 @@ class Elsewhere(msgspec.Struct, tag="elsewhere", frozen=True, omit_defaults=True
         return sum(count for other, count in self.held if other == uid)
 
 
+class Tracing(msgspec.Struct, tag="tracing", frozen=True):
+    """Which requests are to be traced. Without a word of this kind since the link is up: none."""
+
+    rate: float
+    """Of those that say nothing of a trace, this share; below 0: trace none at all."""
+
+
 # --- gateway to control -------------------------------------------------------------------------
 
 
@@ -327,6 +334,48 @@ class Woken(msgspec.Struct, tag="woken", frozen=True, omit_defaults=True):
     """The gateway could not thaw it: whoever froze it has to."""
 
 
+class Traced(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One traced request, with its moments in Unix seconds, 0 where there was none."""
+
+    revision: RevisionName
+    uid: str
+    """The pod that it went to; "" is none."""
+    trace: bytes
+    parent: bytes
+    """The caller's span; empty where the trace begins here."""
+    span: bytes
+    """Of the request."""
+    upstream: bytes
+    """The span that the pod was told."""
+    arrived: float
+    ended: float
+    granted: float = 0.0
+    """When it got its place on a pod."""
+    first_byte: float = 0.0
+    """When its answer began."""
+    waited: bool = False
+    """It had to wait for its place."""
+    method: str = ""
+    path: str = ""
+    host: str = ""
+    client: str = ""
+    scheme: str = ""
+    status: int = 0
+    decided: float = 0.0
+    """This and the next three: of the pod, where the request found none (:class:`ColdStart`)."""
+    started: float = 0.0
+    listening: float = 0.0
+    ready: float = 0.0
+
+
+class Traces(msgspec.Struct, tag="traces", frozen=True):
+    """Traced requests that have ended since the last word of this kind; once a second."""
+
+    requests: tuple[Traced, ...]
+    dropped: int
+    """Others that there was no room for."""
+
+
 class Leaving(msgspec.Struct, tag="leaving", frozen=True, omit_defaults=True):
     """The gateway takes no new request for a revision with a hard limit; said at first when its
     successor serves, and again as requests end."""
@@ -335,10 +384,10 @@ class Leaving(msgspec.Struct, tag="leaving", frozen=True, omit_defaults=True):
     """Requests that it still has, by endpoint uid, of revisions with a hard limit."""
 
 
-ToGateway = Snapshot | Delta | Elsewhere
+ToGateway = Snapshot | Delta | Elsewhere | Tracing
 Said = EndpointUp | Drained | Draining | Resting | Woken
 """Of one endpoint."""
-ToControl = Hello | Ack | Wake | Stats | ColdStarts | Said | Leaving
+ToControl = Hello | Ack | Wake | Stats | ColdStarts | Traces | Said | Leaving
 
 to_gateway = msgspec.msgpack.Decoder(ToGateway)
 to_control = msgspec.msgpack.Decoder(ToControl)

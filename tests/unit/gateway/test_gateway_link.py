@@ -8,7 +8,7 @@ import pytest
 
 from utsuwa.gateway.link import RETRY, Link
 from utsuwa.kit.framing import encode_frame
-from utsuwa.routing.messages import Ack, Delta, Elsewhere, Hello, Snapshot, ToGateway, Wake
+from utsuwa.routing.messages import Ack, Delta, Elsewhere, Hello, Snapshot, ToGateway, Tracing, Wake
 from utsuwa.testing.gateway import FakeControl, one_service
 
 
@@ -38,7 +38,7 @@ class Running:
         self.task = asyncio.ensure_future(self.link.run())
 
     def apply(self, message: ToGateway) -> Ack:
-        assert not isinstance(message, Elsewhere)
+        assert not isinstance(message, Elsewhere | Tracing)
         self.applied.append(message)
         return Ack("e1", message.version)
 

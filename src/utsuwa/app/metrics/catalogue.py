@@ -122,6 +122,13 @@ ALERT = Metric(
     ("alert", "severity", "k8s_namespace_name", "kn_service_name", "about"),
 )
 
+TRACES = Metric(
+    "utsuwa_traced_requests_total",
+    "counter",
+    "Traced requests whose spans have arrived at the collector, or were dropped.",
+    ("result",),
+)
+
 # --- the control plane --------------------------------------------------------------------------
 WORK_DEPTH = Metric(
     "utsuwa_workqueue_depth", "gauge", "Keys that wait for a controller.", ("name",)
@@ -160,7 +167,7 @@ START = Metric(
 CATALOGUE: tuple[Metric, ...] = (
     DURATION, REQUESTS, PLATFORM_ERRORS, CONCURRENCY, QUEUED, ACTIVE, WAKEUPS, COLD_START,
     COLD_PHASE, THAW, DESIRED, EXCESS, PANIC, *MEASURED.values(), REQUESTED, COUNT, NOT_READY, FROZEN,
-    PENDING, TERMINATING, DECISIONS, ALERT, WORK_DEPTH, WORK_FAILING, STORE_WRITES, STORE_COMMITS, STORE_OBJECTS,
+    PENDING, TERMINATING, DECISIONS, ALERT, TRACES, WORK_DEPTH, WORK_FAILING, STORE_WRITES, STORE_COMMITS, STORE_OBJECTS,
     GATEWAYS, WARM_MEMORY, BUILD, CPU, MEMORY, START,
 )  # fmt: skip
 """All of them, in the order of the page."""

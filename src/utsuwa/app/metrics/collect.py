@@ -34,6 +34,8 @@ class Internals:
     """Revision and bytes of each."""
     version: str
     alerts: Callable[[], Iterable[Standing]] = tuple
+    traces: Callable[[], tuple[int, int]] = lambda: (0, 0)
+    """Traced requests that were exported, and that were dropped."""
 
 
 class Collector:
@@ -160,6 +162,8 @@ class Collector:
     def _internal(self) -> Iterator[tuple[Metric, _Numbers]]:
         internals = self._internals
         yield c.ALERT, {_alert(one.alert): 1 for one in internals.alerts()}
+        exported, dropped = internals.traces()
+        yield c.TRACES, {("exported",): exported, ("dropped",): dropped}
         queues = {one.name: one.queue for one in internals.controllers()}
         yield c.WORK_DEPTH, {(name,): queue.depth for name, queue in queues.items()}
         yield c.WORK_FAILING, {(name,): queue.failing for name, queue in queues.items()}

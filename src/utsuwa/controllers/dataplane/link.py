@@ -32,6 +32,8 @@ from utsuwa.routing.messages import (
     Snapshot,
     Stats,
     ToControl,
+    Traces,
+    Tracing,
     Wake,
     Woken,
     to_control,
@@ -129,7 +131,8 @@ class LinkServer:
     """Listens for gateways and keeps them at the table's present version.
 
     Mutable state: `_gateways`, those that have said Hello; `_arrivals`, how many ever did;
-    `_waiters` by pod uid, and `_told`: who of them wants to hear what is left.
+    `_waiters` by pod uid, and `_told`: who of them wants to hear what is left; `_tracing`, what
+    they were last told of it, and who hears of traced requests, `_traces`.
     """
 
     def __init__(
@@ -155,6 +158,8 @@ class LinkServer:
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
         self._told: dict[str, Told] = {}
         self._connected = asyncio.Event()
+        self._tracing: Tracing | None = None
+        self._traces: Callable[[Traces], None] = lambda message: None
 
     def __repr__(self) -> str:
         return f"<LinkServer {len(self._gateways)} gateways>"
@@ -199,6 +204,16 @@ class LinkServer:
         for gateway in self._gateways:
             gateway.send(frame)
 
+    def trace(self, rate: float) -> None:
+        """Tell each gateway, now and when it connects, which requests to trace."""
+        self._tracing = Tracing(rate)
+        for gateway in self._gateways:
+            gateway.send(encode_frame(self._tracing))
+
+    def traces_to(self, listener: Callable[[Traces], None]) -> None:
+        """Hand `listener` what gateways tell of traced requests."""
+        self._traces = listener
+
     async def drained(self, uid: str, told: Told = _nobody) -> None:
         """Wait until no connected gateway has a request left on the pod `uid`; `told` of what is
         left whenever that is known to have changed."""
@@ -227,7 +242,7 @@ class LinkServer:
     def received(self, gateway: _Gateway, message: ToControl) -> None:
         """Act on one message of a gateway."""
         match message:
-            case Wake() | Stats() | ColdStarts():
+            case Wake() | Stats() | ColdStarts() | Traces():
                 self._traffic(gateway, message)
             case EndpointUp() | Drained() | Draining() | Resting() | Woken():
                 self._endpoint(gateway, message)
@@ -246,6 +261,8 @@ class LinkServer:
                 self._gateways.add(gateway)
                 self._share_out()
                 gateway.send(encode_frame(self._snapshot()))
+                if self._tracing is not None:
+                    gateway.send(encode_frame(self._tracing))
                 _log.info("gateway connected", gateway=name)
 
     def _endpoint(self, gateway: _Gateway, message: Said) -> None:
@@ -270,7 +287,7 @@ class LinkServer:
             case Woken() if self.rests is not None:
                 self.rests.woken(uid, help=message.help)
 
-    def _traffic(self, gateway: _Gateway, message: Wake | Stats | ColdStarts) -> None:
+    def _traffic(self, gateway: _Gateway, message: Wake | Stats | ColdStarts | Traces) -> None:
         match message:
             case Wake():
                 self._sink.wake(message)
@@ -279,6 +296,8 @@ class LinkServer:
             case ColdStarts():
                 if self._starts is not None:
                     self._starts.cold_starts(message)
+            case Traces():
+                self._traces(message)
 
     def left(self, gateway: _Gateway) -> None:
         """A gateway hung up; what only it was asked for is settled."""

@@ -48,7 +48,7 @@ class Connection(Entrant, asyncio.Protocol):
     __slots__ = (
         "_answer_chunks", "_answer_length", "_arrival", "_body_chunks", "_body_left", "_buffer", "_cold", "_decode", "_eof", "_events", "_keep",
         "_last_read", "_last_write", "_parting", "_pod_eof", "_raw", "_read_paused", "_reading", "_replay", "_retried", "_revision", "_size", "_state",
-        "_status", "_usage", "_ways", "_write_paused", "backend", "core", "deadline", "head", "peer",
+        "_status", "_trace", "_usage", "_ways", "_write_paused", "backend", "core", "deadline", "head", "peer",
         "plain", "transport", "upstream",
     )  # fmt: skip
 
@@ -71,6 +71,7 @@ class Connection(Entrant, asyncio.Protocol):
         self._cold = -1.0
         self._last_read = inf
         self._last_write = 0.0
+        self._trace = None
         self._status = 0
         self._size = 0
         self._retried = False
@@ -217,6 +218,8 @@ class Connection(Entrant, asyncio.Protocol):
         self.transport.abort()
 
     def _with_own_fields(self, out: bytes, status: int) -> bytes:
+        if self._trace is not None:
+            self._trace.begun = self.core.monotonic()
         cookie = self.new_session() if self._revision.sticky else b""
         out = with_field(out, b"Set-Cookie", cookie) if cookie else out
         if self._cold == self._arrival:

@@ -7,6 +7,7 @@ goes on to the pod as it comes, or is kept until there is one.
 from math import inf
 from typing import TYPE_CHECKING
 
+from utsuwa.gateway import tracing
 from utsuwa.gateway.answers import https_url, unknown_host
 from utsuwa.gateway.births import ASKED
 from utsuwa.gateway.http1 import request
@@ -161,10 +162,14 @@ class Incoming(Tunnel):
         return None
 
     def set_fields(self, fields: tuple[tuple[bytes, bytes], ...]) -> None:
-        """What the split sets on the request."""
-        if fields and self._replay is not None:
+        """What the split, and the trace, set on the request."""
+        if self._replay is not None:
             body = self._replay[len(self.head.out) :]
             self._replay = request.with_fields(self.head.out, fields) + body
+
+    def trace_context(self) -> bytes:
+        """What the client says its request is part of: `traceparent`, or b""."""
+        return tracing.in_head(self.head.out)
 
     def bound_to(self) -> str:
         """The pod that the client's cookie names, or ""."""
@@ -180,7 +185,9 @@ class Incoming(Tunnel):
 
     def _may_pass_unseen(self) -> bool:
         under_way = self._state in {WAITING, ACTIVE}
-        seen = under_way and (self._revision.sticky or self._cold == self._arrival)
+        seen = under_way and (
+            self._revision.sticky or self._cold == self._arrival or self._trace is not None
+        )
         return self.head.plain and self._keep and self._status == 0 and not seen
 
     def _first_body(self, data: bytes, end: int) -> None:

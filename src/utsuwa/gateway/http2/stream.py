@@ -20,6 +20,7 @@ from utsuwa.gateway.http2.framing import INTERNAL_ERROR, PROTOCOL_ERROR
 from utsuwa.gateway.http2.session import Stream
 from utsuwa.gateway.http2.translate import Field, Fields, StreamHead
 from utsuwa.gateway.sessions import in_cookie
+from utsuwa.gateway.tracing import PARENT
 
 if TYPE_CHECKING:
     from utsuwa.gateway.host import Host
@@ -54,7 +55,7 @@ class ClientStream(Entrant, Stream):
     __slots__ = (
         "_arrival", "_bare", "_cold", "_content", "_content_size", "_events", "_extra", "_last_read", "_last_write",
         "_received",
-        "_replayable", "_request_trailers", "_revision", "_size", "_state", "_status", "_tries", "_untaken",
+        "_replayable", "_request_trailers", "_revision", "_size", "_state", "_status", "_trace", "_tries", "_untaken",
         "_usage",
         "backend", "carrier", "core", "deadline", "head", "peer",
     )  # fmt: skip
@@ -82,6 +83,7 @@ class ClientStream(Entrant, Stream):
         self._bare = False
         self._request_trailers: Fields | None = None
         self._extra: tuple[Field, ...] = ()
+        self._trace = None
         self._status = self._size = 0
         self._events = False
         self._tries = 0
@@ -135,12 +137,17 @@ class ClientStream(Entrant, Stream):
             self.write_head(fields, end=True)
         return None
 
+    def trace_context(self) -> bytes:
+        """What the client says its request is part of: `traceparent`, or b""; two are none."""
+        found = [value for name, value in self.head.fields if name == PARENT]
+        return found[0] if len(found) == 1 else b""
+
     def asks_for_receipt(self) -> bool:
         """The client wants to know what a cold start cost."""
         return any(name == ASKED_NAME for name, _ in self.head.fields)
 
     def set_fields(self, fields: tuple[Field, ...]) -> None:
-        """What the split sets on the request."""
+        """What the split, and the trace, set on the request."""
         self._extra = fields
 
     def refuse(self, error: BadMessageError) -> None:
@@ -256,6 +263,8 @@ class ClientStream(Entrant, Stream):
         self._status = status
         self._events = _EVENTS in fields
         self._wrote()
+        if self._trace is not None:
+            self._trace.begun = self.core.monotonic()
         cookie = self.new_session() if self._revision.sticky else b""
         if cookie:
             fields = [*fields, (b"set-cookie", cookie)]
