@@ -1,6 +1,6 @@
 """`make bench`: every table, one after the other."""
 
-from benchmarks import api, coldstart, decider, idle
+from benchmarks import api, coldstart, decider, idle, observed
 from benchmarks.gateway import __main__ as gateway
 from benchmarks.gateway import bodies, calls, held, rate, share
 
@@ -15,3 +15,5 @@ if __name__ == "__main__":
     coldstart.main()
     print()
     idle.main()
+    print()
+    observed.main()

@@ -56,8 +56,8 @@ class Cluster:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
-    """Start one, yield it when ready, end it."""
+def cluster(*arguments: str) -> Iterator[Cluster]:
+    """Start one with these options, yield it when ready, end it."""
     with tempfile.TemporaryDirectory(prefix="utsuwa-bench-") as directory:
         data_dir, gateway_port = Path(directory) / "data", free_port()
         started = time.monotonic()
@@ -65,7 +65,7 @@ def cluster() -> Iterator[Cluster]:
             [
                 sys.executable, "-m", "utsuwa.cli", "up", "--data-dir", str(data_dir),
                 "--gateway-port", str(gateway_port), "--api-port", str(free_port()),
-                "--address", "off",
+                "--address", "off", *arguments,
             ],
             stdout=subprocess.PIPE, text=True,
         )  # fmt: skip

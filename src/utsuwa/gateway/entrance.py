@@ -88,14 +88,17 @@ class Entrant:
 
     def _prepare(self, host: "Host", revision: "Revision") -> None:
         """What is set on the request: by its split, and by its trace if it has one."""
-        fields = host.fields_of(revision)
+        fields = host.fields_of(revision) if host.sets_fields else ()
         tracer = self.core.tracer
         if tracer is not None:
-            trace = tracer.begin(self.trace_context(), self._arrival, self.core.clock.now())
-            if trace is not None:
-                self._trace = trace
-                self.look_at_answer()
-                fields = (*fields, trace.field)
+            tracer.skip -= 1
+            given = self.trace_context()
+            if given or tracer.skip < 0:
+                trace = tracer.begin(given, self._arrival, self.core.clock.now())
+                if trace is not None:
+                    self._trace = trace
+                    self.look_at_answer()
+                    fields = (*fields, trace.field)
         if fields:
             self.set_fields(fields)
 

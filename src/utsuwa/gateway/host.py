@@ -16,7 +16,7 @@ _NOT_SENT = frozenset({"knative-serving-revision", "knative-serving-namespace"})
 class Host:
     """Where the requests of one host go. Not changed once made."""
 
-    __slots__ = ("_bounds", "_choices", "_fields", "_tagged", "revision")
+    __slots__ = ("_bounds", "_choices", "_fields", "_tagged", "revision", "sets_fields")
 
     def __init__(self, table: HostTable, revisions: "dict[str, Revision]") -> None:
         shares = [
@@ -41,6 +41,7 @@ class Host:
             if fields:
                 self._fields[revision.name] = fields
                 revision.prepares = True
+        self.sets_fields = bool(self._fields)
         exceptions = ((one.tag, HostTable(table.host, one.splits)) for one in table.tagged)
         hosts = ((tag.encode(), Host(entry, revisions)) for tag, entry in exceptions)
         self._tagged = {tag: host for tag, host in hosts if not host.empty}

@@ -4,6 +4,7 @@ A request that says it is part of a sampled trace is traced; one that says nothi
 probability that control told us; one whose trace is not sampled goes on as it came.
 """
 
+import math
 import random
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 PARENT = b"traceparent"
 _IN_HEAD = b"\r\ntraceparent:"
+_NEVER = 1 << 62
 MOST_A_SECOND = 1_000
 """Requests told of each second; of more, only how many they were."""
 
@@ -50,27 +52,46 @@ class Trace:
 
 
 class Tracer:
-    """Decides, and collects what is to be told. Mutable state: `rate`, `_waiting`, `_dropped`."""
+    """Decides, and collects what is to be told.
+
+    Mutable state: `skip`, `_waiting`, `_dropped`. No dice are thrown for each request: `skip` is how
+    many more requests that say nothing of a trace are let pass; whoever looks at one counts down.
+    """
+
+    __slots__ = ("_dropped", "_random", "_waiting", "rate", "skip")
 
     def __init__(self, rate: float, source: random.Random) -> None:
         self.rate = rate
         self._random = source
+        self.skip = self._gap()
         self._waiting: list[Traced] = []
         self._dropped = 0
 
     def __repr__(self) -> str:
         return f"<Tracer rate={self.rate} waiting={len(self._waiting)}>"
 
+    def _gap(self) -> int:
+        """Requests until the next one that is picked: each of them as if dice were thrown.
+
+        Worked example: at a rate of 0.01, 99 on average.
+        """
+        if self.rate <= 0:
+            return _NEVER
+        if self.rate >= 1:
+            return 0
+        return int(math.log(1.0 - self._random.random()) / math.log(1.0 - self.rate))
+
     def begin(self, given: bytes, arrived: float, now: float) -> Trace | None:
-        """A request has come, with `given` in its `traceparent` field."""
+        """A request has come, with `given` in its `traceparent` field, or `skip` is below 0."""
         context = context_of(given) if given else None
         bits = self._random.getrandbits
         if context is not None:
             if not context.sampled:
                 return None
             return Trace(context.trace, context.parent, bits(128), arrived, now)
-        if self._random.random() >= self.rate:
+        if self.skip >= 0:
             return None
+        self.skip = self._gap()
         return Trace(bits(128).to_bytes(16, "big"), b"", bits(128), arrived, now)
 
     def end(

@@ -189,6 +189,7 @@ def test_of_too_many_in_a_second_only_the_number_is_told() -> None:
     tracer = Tracer(1.0, random.Random(1))
     ended = Ended("default/web", "p", (b"GET", b"/", b"web"), peer_of("127.0.0.1"), 200)
     for _ in range(MOST_A_SECOND + 7):
+        tracer.skip -= 1
         trace = tracer.begin(b"", 1.0, 100.0)
         assert trace is not None
         tracer.end(trace, 2.0, ended)
@@ -196,3 +197,14 @@ def test_of_too_many_in_a_second_only_the_number_is_told() -> None:
     assert message is not None
     assert (len(message.requests), message.dropped) == (MOST_A_SECOND, 7)
     assert tracer.take() is None
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.3])
+def test_requests_are_picked_as_often_as_the_rate_says(rate: float) -> None:
+    """To within what chance allows."""
+    tracer, picked, asked = Tracer(rate, random.Random(3)), 0, 100_000
+    for _ in range(asked):
+        tracer.skip -= 1
+        if tracer.skip < 0:
+            picked += tracer.begin(b"", 1.0, 2.0) is not None
+    assert picked / asked == pytest.approx(rate, rel=0.1)

@@ -169,7 +169,10 @@ class Incoming(Tunnel):
 
     def trace_context(self) -> bytes:
         """What the client says its request is part of: `traceparent`, or b""."""
-        return tracing.in_head(self.head.out)
+        head = self.head
+        if head.trace is None:
+            head.trace = tracing.in_head(head.out)
+        return head.trace
 
     def bound_to(self) -> str:
         """The pod that the client's cookie names, or ""."""

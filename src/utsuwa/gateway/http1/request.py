@@ -99,13 +99,15 @@ class RequestHead:
 
     __slots__ = (
         "expect", "head_only", "host", "http11", "keep_alive", "length", "method", "out", "plain",
-        "probe", "repeatable", "special", "tag", "target", "upgrade",
+        "probe", "repeatable", "special", "tag", "target", "trace", "upgrade",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.special = False
         self.probe: Reply | None = None
         self.tag = b""
+        self.trace: bytes | None = None
+        """`traceparent`, once somebody has looked for it."""
 
     method: bytes
     target: bytes
