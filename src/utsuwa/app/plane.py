@@ -14,7 +14,7 @@ from utsuwa.app.containers import Containers, service_names
 from utsuwa.app.history import Fleet, HistoryFile, Journal, Recorder, Sinks, Told
 from utsuwa.app.identity import Identity, PodTokens, rights, watch
 from utsuwa.app.image_garbage import collect_images
-from utsuwa.app.metrics import Collector, Internals, MetricsServer, Traffic
+from utsuwa.app.metrics import Collector, Internals, MetricsServer, Pulse, Traffic, route_of
 from utsuwa.app.mirrors import Mirrors, is_mirror
 from utsuwa.app.options import ControlOptions, Layout
 from utsuwa.cluster.embedded import Embedded
@@ -95,7 +95,8 @@ class ControlPlane:
         self._scaler = Scaler(self._context)
         self._horizontal = HorizontalHistory()
         self._figures = Figures()
-        self._traffic = Traffic(clock)
+        self._traffic = Traffic(clock, route_of(self._context.informers.of(REVISION)))
+        self._pulse = Pulse(clock)
         self._running: list[Controller] = []
         self._history_file = HistoryFile(self._layout.history)
         self._fleet = Fleet(self._context.informers, self._measured, clock)
@@ -202,6 +203,7 @@ class ControlPlane:
                     warm_parents=self._warm.use,
                     version=__version__,
                     alerts=self._alerts.standing,
+                    late=lambda: self._pulse.worst,
                     traces=lambda: (self._tracing.exported, self._tracing.dropped),
                 ),
                 clock,
@@ -265,6 +267,7 @@ class ControlPlane:
         self._tasks.spawn(self._journal.run(), name="journal")
         await self._console.serve(console_sockets, self._tasks)
         self._tasks.spawn(self._alerts.run(), name="alerts")
+        self._tasks.spawn(self._pulse.run(), name="pulse")
         self._tasks.spawn(self._recorder.run(), name="history")
         self._tasks.spawn(self._fleet.measure_forever(), name="history of use")
         return _notes(report)

@@ -103,6 +103,9 @@ class Controller:
         self.patience = 0.0
         """Seconds between a change and the look at it. Changes come in flocks: one look serves
         several, and who is in a hurry is not held up by those who only tell of it."""
+        self.passes = {"done": 0, "again": 0, "failed": 0}
+        """Looks so far: `again` are those that wait for something else, `failed` those that
+        should not have."""
         self._reconciler = reconciler
         self._workers = workers
         self._log = get_logger(f"utsuwa.controllers.{name}")
@@ -145,23 +148,30 @@ class Controller:
             async with asyncio.timeout(RECONCILE_DEADLINE):
                 again = await self._reconciler.reconcile(key)
         except ConflictError:
+            self.passes["again"] += 1
             self.queue.add_failed(key)
         except TerminalError as error:
+            self.passes["done"] += 1
             self.queue.forget(key)
             self._log.debug("gave up until it changes", object=key, reason=error)
         except BlockedError as error:
+            self.passes["again"] += 1
             self.queue.add_failed(key)
             self._log.debug("blocked, trying again", object=key, reason=error)
         except NotFoundError as error:
+            self.passes["again"] += 1
             self.queue.add_failed(key)
             self._log.debug("something is missing, trying again", object=key, reason=error)
         except ApiError as error:
+            self.passes["failed"] += 1
             delay = self.queue.add_failed(key)
             self._log.warning("pass failed", object=key, reason=error, retry_in=f"{delay:.3f}s")
         except Exception as error:
+            self.passes["failed"] += 1
             self.queue.add_failed(key)
             self._log.error("pass failed", error=error, object=key)
         else:
+            self.passes["done"] += 1
             self.queue.forget(key)
             if again is not None:
                 self.queue.add_after(key, again)

@@ -1,5 +1,6 @@
 """What adds up, what is forgotten, and what the documents and the dashboard say of it."""
 
+import asyncio
 import json
 import re
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from utsuwa.app.metrics import CATALOGUE, Traffic
+from utsuwa.app.metrics import CATALOGUE, Pulse, Traffic
 from utsuwa.app.metrics.catalogue import COLD_BOUNDS, THAW_BOUNDS
 from utsuwa.app.options import METRICS_PORT
 from utsuwa.gateway.accounting import Usage, bucketed
@@ -69,6 +70,34 @@ async def test_a_revision_that_is_gone_takes_its_series_with_it() -> None:
     traffic.wake(Wake("default/b", 1.0))
     traffic.keep({"default/b", "default/c"})
     assert set(traffic.figures) == {"default/b"}
+
+
+@pytest.mark.looptime
+async def test_durations_add_up_by_route_where_one_alone_leads_there() -> None:
+    """Over revisions, and on when one of them goes; a Route that is gone takes its series along."""
+    routes = {"default/a": "default/web", "default/b": "default/web", "default/c": ""}
+    traffic = Traffic(LoopClock(1000.0), lambda revision: routes[revision])
+    for name in routes:
+        figures = RevisionStats(name, 1.0, 1.0, buckets=(3,) + (0,) * 14, latency_sum=0.006)
+        traffic.stats("g0", Stats(1000, (figures,)))
+    assert list(traffic.routes) == ["default/web"]
+    traffic.keep({"default/b"}, {"default/web"})
+    durations = traffic.routes["default/web"]
+    assert durations.counts[0] == 6
+    assert durations.total == pytest.approx(0.012)
+    traffic.keep({"default/b"}, ())
+    assert traffic.routes == {}
+
+
+@pytest.mark.looptime
+async def test_the_pulse_tells_by_how_much_the_loop_was_late() -> None:
+    clock = LoopClock(1000.0)
+    pulse = Pulse(clock)
+    beating = asyncio.ensure_future(pulse.run())
+    await clock.sleep(3.5)
+    beating.cancel()
+    assert pulse.worst == pytest.approx(0.0, abs=1e-3)
+    assert repr(pulse) == "<Pulse late by 0.000 s>"
 
 
 @pytest.mark.looptime

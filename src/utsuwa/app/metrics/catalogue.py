@@ -27,6 +27,13 @@ DURATION = Metric(
     REVISION,
     LATENCY_BOUNDS,
 )
+ROUTE_DURATION = Metric(
+    "utsuwa_route_request_duration_seconds",
+    "histogram",
+    "The same, by Route: of requests to revisions that one Route alone leads to.",
+    ("k8s_namespace_name", "kn_route_name"),
+    LATENCY_BOUNDS,
+)
 REQUESTS = Metric(
     "utsuwa_revision_requests_total",
     "counter",
@@ -139,6 +146,17 @@ WORK_FAILING = Metric(
     "Keys whose last pass failed, to be tried again.",
     ("name",),
 )
+WORK_PASSES = Metric(
+    "utsuwa_workqueue_passes_total",
+    "counter",
+    "Looks of a controller: done, again (it waits for something else), failed.",
+    ("name", "result"),
+)
+LOOP_LATE = Metric(
+    "utsuwa_control_loop_late_seconds",
+    "gauge",
+    "By how much the control process was late at worst in the last minute.",
+)
 STORE_WRITES = Metric(
     "utsuwa_store_writes_total", "counter", "Writes of objects since the store was made."
 )
@@ -165,9 +183,9 @@ START = Metric(
 )
 
 CATALOGUE: tuple[Metric, ...] = (
-    DURATION, REQUESTS, PLATFORM_ERRORS, CONCURRENCY, QUEUED, ACTIVE, WAKEUPS, COLD_START,
+    DURATION, ROUTE_DURATION, REQUESTS, PLATFORM_ERRORS, CONCURRENCY, QUEUED, ACTIVE, WAKEUPS, COLD_START,
     COLD_PHASE, THAW, DESIRED, EXCESS, PANIC, *MEASURED.values(), REQUESTED, COUNT, NOT_READY, FROZEN,
-    PENDING, TERMINATING, DECISIONS, ALERT, TRACES, WORK_DEPTH, WORK_FAILING, STORE_WRITES, STORE_COMMITS, STORE_OBJECTS,
+    PENDING, TERMINATING, DECISIONS, ALERT, TRACES, WORK_DEPTH, WORK_FAILING, WORK_PASSES, LOOP_LATE, STORE_WRITES, STORE_COMMITS, STORE_OBJECTS,
     GATEWAYS, WARM_MEMORY, BUILD, CPU, MEMORY, START,
 )  # fmt: skip
 """All of them, in the order of the page."""

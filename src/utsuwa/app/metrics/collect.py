@@ -8,7 +8,7 @@ import psutil
 
 from utsuwa.alerts import Alert, Standing
 from utsuwa.app.metrics import catalogue as c
-from utsuwa.app.metrics.traffic import Traffic
+from utsuwa.app.metrics.traffic import RouteOf, Traffic
 from utsuwa.cluster.informer import Informer, key_of
 from utsuwa.cluster.port import Key
 from utsuwa.controllers.framework import Controller
@@ -17,7 +17,8 @@ from utsuwa.kit.clock import Clock
 from utsuwa.kit.exposition import Buckets, Labels, Metric, histograms, numbers
 from utsuwa.model import labels
 from utsuwa.model.kinds import SERVICE
-from utsuwa.model.meta import labels_of
+from utsuwa.model.meta import annotations_of, labels_of
+from utsuwa.routing.messages import RevisionName
 from utsuwa.store import Store
 
 _Numbers = dict[Labels, float]
@@ -36,6 +37,8 @@ class Internals:
     alerts: Callable[[], Iterable[Standing]] = tuple
     traces: Callable[[], tuple[int, int]] = lambda: (0, 0)
     """Traced requests that were exported, and that were dropped."""
+    late: Callable[[], float] = float
+    """Seconds by which the loop was late at worst, lately."""
 
 
 class Collector:
@@ -63,7 +66,12 @@ class Collector:
         """The page, piece by piece: between two of them others may run. What is on it is of the
         time of the first."""
         known = {key_of(document): document for document in self._revisions.list()}
-        self._traffic.keep({str(key) for key in known})
+        routes = {
+            f"{key.namespace}/{name}"
+            for key, document in known.items()
+            for name in labels.split_routes(annotations_of(document).get(labels.ROUTES, ""))
+        }
+        self._traffic.keep({str(key) for key in known}, routes)
         named: dict[Key, Labels] = {
             key: (
                 key.namespace,
@@ -107,6 +115,8 @@ class Collector:
             if figures.thaws is not None:
                 thaws[own] = figures.thaws
         yield from histograms(c.DURATION, durations)
+        by_route = {tuple(name.split("/", 1)): one for name, one in self._traffic.routes.items()}
+        yield from histograms(c.ROUTE_DURATION, by_route)
         for metric, samples in found.items():
             yield from numbers(metric, samples)
         yield from histograms(c.COLD_START, cold)
@@ -167,6 +177,15 @@ class Collector:
         queues = {one.name: one.queue for one in internals.controllers()}
         yield c.WORK_DEPTH, {(name,): queue.depth for name, queue in queues.items()}
         yield c.WORK_FAILING, {(name,): queue.failing for name, queue in queues.items()}
+        yield (
+            c.WORK_PASSES,
+            {
+                (one.name, result): count
+                for one in internals.controllers()
+                for result, count in one.passes.items()
+            },
+        )
+        yield c.LOOP_LATE, {(): internals.late()}
         yield c.STORE_WRITES, {(): internals.store.version}
         yield c.STORE_COMMITS, {(): internals.store.commits}
         yield c.STORE_OBJECTS, {(): internals.store.size}
@@ -182,3 +201,16 @@ def _alert(alert: Alert) -> Labels:
     subject = alert.subject
     service = subject.name if subject.kind == SERVICE.name else ""
     return (alert.code, alert.severity.value, subject.namespace, service, alert.about)
+
+
+def route_of(revisions: Informer) -> RouteOf:
+    """Knows the one Route that leads to a revision."""
+
+    def route(revision: RevisionName) -> str:
+        key = Key(*revision.split("/", 1))
+        document = revisions.get(key)
+        text = annotations_of(document).get(labels.ROUTES, "") if document is not None else ""
+        names = labels.split_routes(text)
+        return f"{key.namespace}/{next(iter(names))}" if len(names) == 1 else ""
+
+    return route

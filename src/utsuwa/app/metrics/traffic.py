@@ -2,15 +2,23 @@
 what Prometheus expects of a process that was restarted."""
 
 from bisect import bisect_left
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from utsuwa.app.metrics.catalogue import CLASSES, COLD_PHASE, COLD_START, DURATION, THAW
+from utsuwa.app.metrics.catalogue import (
+    CLASSES,
+    COLD_PHASE,
+    COLD_START,
+    DURATION,
+    ROUTE_DURATION,
+    THAW,
+)
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.exposition import Buckets, Metric
 from utsuwa.routing.messages import ColdStarts, RevisionName, RevisionStats, Stats, Wake
 from utsuwa.routing.receipts import PHASES, phases, total
 
+RouteOf = Callable[[RevisionName], str]
 FRESH = 3.0
 """Seconds for which a gateway's word on what is inside counts; a dead one has nothing inside."""
 
@@ -40,11 +48,15 @@ class Figures:
 
 
 class Traffic:
-    """A sink of the gateways' words. Mutable state: `figures` by revision, on the loop only."""
+    """A sink of the gateways' words. Mutable state: `figures` by revision, and `routes`, durations
+    by `namespace/name` of the Route; on the loop only."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, route: RouteOf = lambda revision: "") -> None:
+        """`route`: the one Route that leads to a revision, or "": there is none, or several."""
         self._clock = clock
+        self._route = route
         self.figures: dict[RevisionName, Figures] = {}
+        self.routes: dict[str, Buckets] = {}
 
     def __repr__(self) -> str:
         return f"<Traffic of {len(self.figures)} revisions>"
@@ -62,6 +74,11 @@ class Traffic:
             for number, count in enumerate(told.status):
                 figures.classes[number] += count
             figures.duration.add(told.buckets, told.latency_sum)
+            if told.buckets and (route := self._route(told.revision)):
+                durations = self.routes.get(route)
+                if durations is None:
+                    durations = self.routes[route] = Buckets.of(ROUTE_DURATION)
+                durations.add(told.buckets, told.latency_sum)
 
     def cold_starts(self, message: ColdStarts) -> None:
         """What requests that found no pod have waited for."""
@@ -78,8 +95,10 @@ class Traffic:
             for name, seconds in phases(start).items():
                 _observe(figures.phases[name], COLD_PHASE, seconds)
 
-    def keep(self, revisions: Collection[RevisionName]) -> None:
-        """Forget every revision but these, and gateways that have been silent."""
+    def keep(self, revisions: Collection[RevisionName], routes: Collection[str] = ()) -> None:
+        """Forget every revision and Route but these, and gateways that have been silent."""
+        for name in self.routes.keys() - routes:
+            del self.routes[name]
         for name in self.figures.keys() - revisions:
             del self.figures[name]
         now = self._clock.now()
