@@ -149,3 +149,16 @@ def waiting_options(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*args, wait=None if no_wait else timeout, **rest)
 
     return command
+
+
+builder_option: Decorator = click.option(
+    "--builder",
+    type=click.Choice(["auto", "bundle", "dockerfile"]),
+    default="auto",
+    show_default=True,
+    help="auto: by the Dockerfile where there is one and an engine runs, else as a bundle.",
+)
+
+fresh_option: Decorator = click.option(
+    "--no-cache", "fresh", is_flag=True, help="Install dependencies anew, as of today."
+)

@@ -150,19 +150,6 @@ def test_a_start_that_is_not_executable_says_how_to_mend_it(tmp_path: Path) -> N
         recipe(directory)
 
 
-def test_requirements_decide_about_a_virtual_environment(tmp_path: Path) -> None:
-    """Comments alone need none; pyproject.toml counts where there is no requirements.txt."""
-    assert recipe(a_directory(tmp_path, "a", **{"requirements.txt": "# no\n"})).install == ()
-    listed = a_directory(tmp_path, "b", **{"requirements.txt": "flask\n"})
-    assert recipe(listed).install == ("-r", "requirements.txt")
-    project = '[project]\nname = "x"\ndependencies = ["flask>=3"]\n'
-    assert recipe(a_directory(tmp_path, "c", **{"pyproject.toml": project})).install == (
-        "flask>=3",
-    )
-    dynamic = '[project]\nname = "x"\ndynamic = ["dependencies"]\n'
-    assert recipe(a_directory(tmp_path, "d", **{"pyproject.toml": dynamic})).install == (".",)
-
-
 def test_a_build_that_fails_leaves_nothing_behind(store: ImageStore, tmp_path: Path) -> None:
     """The reference points where it did, and no half bundle is left."""
     directory = a_directory(tmp_path)

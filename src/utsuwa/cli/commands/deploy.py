@@ -7,7 +7,14 @@ import click
 
 from utsuwa.cli.complete import service_names
 from utsuwa.cli.failures import Failure
-from utsuwa.cli.options import Connection, connection_options, namespace_option, waiting_options
+from utsuwa.cli.options import (
+    Connection,
+    builder_option,
+    connection_options,
+    fresh_option,
+    namespace_option,
+    waiting_options,
+)
 
 if TYPE_CHECKING:
     from utsuwa.cli.manifest import Change
@@ -22,6 +29,8 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Directory to build and run, in place of --image.",
 )
+@builder_option
+@fresh_option
 @click.option(
     "--concurrency",
     type=click.IntRange(min=0, max=1000),
@@ -58,6 +67,8 @@ def command(  # noqa: PLR0913  (a parameter an option)
     name: str,
     image: str | None,
     source: Path | None,
+    builder: str,
+    fresh: bool,
     concurrency: int | None,
     min_scale: int | None,
     max_scale: int | None,
@@ -88,7 +99,7 @@ def command(  # noqa: PLR0913  (a parameter an option)
         raise click.UsageError("--image and --source: expected one of them, not both")
     pairs = _checked(name, image, env, tag, namespace)
     if source is not None:
-        image, user_image = _build(source, name, connection)
+        image, user_image = _build(source, name, connection, builder=builder, fresh=fresh)
     else:
         user_image = image or ""
     change = manifest.Change(
@@ -129,10 +140,11 @@ def _checked(
         ) from error
 
 
-def _build(source: Path, name: str, connection: Connection) -> tuple[str, str]:
-    """Pack `source`; answers the image by digest, and by the name it is known under."""
+def _build(
+    source: Path, name: str, connection: Connection, *, builder: str, fresh: bool
+) -> tuple[str, str]:
+    """Build `source`; answers the image by digest, and by the name it is known under."""
     from utsuwa.cli.commands.build import build, say_to_stderr
-    from utsuwa.model.images import parse_reference
 
     if connection.kubeconfig is not None and connection.data_dir is None:
         raise click.UsageError(
@@ -140,8 +152,8 @@ def _build(source: Path, name: str, connection: Connection) -> tuple[str, str]:
         )
     ref = f"dev.local/{name}:latest"
     say_to_stderr(f"building {source}")
-    built = build(source, ref, connection.directory, say_to_stderr)
-    return parse_reference(built.ref).pinned(built.digest), built.ref
+    built = build(source, ref, connection.directory, builder=builder, fresh=fresh)
+    return built.pinned, built.ref
 
 
 def _deploy(

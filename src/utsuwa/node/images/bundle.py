@@ -10,8 +10,10 @@ from pathlib import Path
 from utsuwa.node.images.recipe import PYTHON, Recipe
 
 MANIFEST = "manifest.json"
+INDEX = "files.json"
 SOURCE = "source"
 ENVIRONMENT = "venv"
+MODULES = "node_modules"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +36,32 @@ def base_interpreter() -> str:
     return os.path.realpath(found)
 
 
-def write_manifest(directory: Path, digest: str, how: Recipe, size: int) -> None:
-    """Make a bundle of what lies in `directory`: without a manifest it is none."""
+def write_manifest(
+    directory: Path, digest: str, how: Recipe, size: int, layers: Mapping[str, str]
+) -> None:
+    """Make a bundle of what lies in `directory`: without a manifest it is none. `layers`: where
+    what it shares with others lies, below the root of all images."""
     manifest = {
         "digest": digest,
         "command": list(how.command),
         "kind": how.kind,
-        "venv": how.kind == "python",
+        "venv": how.kind == "python" or bool(how.python.arguments),
         "size": size,
+        "layers": dict(layers),
     }
     temporary = directory / f".{MANIFEST}"
     temporary.write_text(json.dumps(manifest, indent=1))
     temporary.rename(directory / MANIFEST)
+
+
+def layers_of(directory: Path) -> list[str]:
+    """The layers that the bundle in `directory` uses, by name.
+
+    Raises:
+        FileNotFoundError: there is no bundle.
+    """
+    manifest = json.loads((directory / MANIFEST).read_text())
+    return [path.split("/")[1] for path in (manifest.get("layers") or {}).values()]
 
 
 def read_bundle(directory: Path) -> Bundle:
@@ -56,10 +72,11 @@ def read_bundle(directory: Path) -> Bundle:
     """
     manifest = json.loads((directory / MANIFEST).read_text())
     root = directory / SOURCE
-    venv = directory / ENVIRONMENT / "bin"
+    shared = (manifest.get("layers") or {}).get(ENVIRONMENT)
+    venv = (directory.parent.parent / shared if shared else directory / ENVIRONMENT) / "bin"
     python = str(venv / "python") if manifest["venv"] else base_interpreter()
     command = tuple(python if word == PYTHON else word for word in manifest["command"])
-    path = [str(root / "node_modules" / ".bin")] if manifest["kind"] == "node" else []
+    path = [str(root / MODULES / ".bin")] if (root / MODULES).is_dir() else []
     path += [str(venv)] if manifest["venv"] else [os.path.dirname(python)]
     return Bundle(
         digest=manifest["digest"],

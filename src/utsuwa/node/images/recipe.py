@@ -1,45 +1,48 @@
 """How a directory is started, and what it needs first. Reads a few files, changes none.
 
 Order: `Procfile` (`web:`), `main.py` or `app.py`, `package.json` (`scripts.start`), an executable
-named `start`.
+named `start`, `go.mod`.
 """
 
 import json
 import re
 import shlex
 import sys
-import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from utsuwa.node.images.errors import BuildError
+from utsuwa.node.images.needs import NodeNeeds, PythonNeeds, node_needs, python_needs
 
 PYTHON = "{python}"
 """Stands in a command for the bundle's interpreter."""
+GO_PROGRAM = "utsuwa-go-program"
+"""What `go build` makes."""
 
-_LOOKED_FOR = "Procfile (web: …), main.py, app.py, package.json (scripts.start), start (executable)"
+_LOOKED_FOR = (
+    "Procfile (web: …), main.py, app.py, package.json (scripts.start), start (executable), go.mod"
+)
 _SHELL = re.compile(r"[|&;<>()`*?\[\]~#\n]|\$\(")
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Start command, kind of runtime and dependencies of a bundle.
-
-    `install`: arguments for `pip install`, empty where no virtual environment is needed. `npm`:
-    whether `npm ci` fills `node_modules`.
-    """
+    """Start command, kind of runtime and dependencies of a bundle. `go`: the package that
+    `go build` makes the program of, empty where there is none."""
 
     command: tuple[str, ...]
     kind: str
     source: str
-    install: tuple[str, ...] = ()
-    npm: bool = False
+    python: PythonNeeds = field(default_factory=PythonNeeds)
+    node: NodeNeeds = field(default_factory=NodeNeeds)
+    go: str = ""
 
     @property
     def resolved(self) -> str:
         """What the digest must cover besides the files."""
-        version = f"{sys.version_info[0]}.{sys.version_info[1]}" if self.install else ""
-        return json.dumps([self.command, self.kind, self.install, version, self.npm])
+        install = self.python.arguments
+        version = f"{sys.version_info[0]}.{sys.version_info[1]}" if install else ""
+        return json.dumps([self.command, self.kind, install, version, bool(self.node.command)])
 
 
 def recipe(directory: Path) -> Recipe:
@@ -53,8 +56,9 @@ def recipe(directory: Path) -> Recipe:
         command,
         kind,
         source,
-        install=_requirements(directory),
-        npm=(directory / "package-lock.json").is_file(),
+        python=python_needs(directory),
+        node=node_needs(directory, unlocked=kind == "node"),
+        go=_go_package(directory) if kind == "go" else "",
     )
 
 
@@ -73,6 +77,8 @@ def _start(directory: Path) -> tuple[tuple[str, ...], str, str]:
         if not start.stat().st_mode & 0o100:
             raise BuildError(f"{start} is not executable: chmod +x {start}")
         return ("./start",), "command", "start"
+    if (directory / "go.mod").is_file():
+        return (f"./{GO_PROGRAM}",), "go", "go.mod"
     found = ", ".join(sorted(path.name for path in directory.iterdir())[:10]) or "nothing"
     raise BuildError(
         f"{directory}: nothing says how to start it. Looked for {_LOOKED_FOR}; found {found}"
@@ -84,6 +90,21 @@ def _kind(directory: Path) -> str:
         return "node"
     python = ("requirements.txt", "pyproject.toml", "main.py", "app.py")
     return "python" if any((directory / name).is_file() for name in python) else "command"
+
+
+def _go_package(directory: Path) -> str:
+    """What to build: the top where it has a program, else the only one below `cmd`."""
+    for file in sorted(directory.glob("*.go")):
+        if re.search(r"^package main\b", file.read_text(errors="replace"), re.MULTILINE):
+            return "."
+    programs = sorted({path.parent.name for path in directory.glob("cmd/*/*.go")})
+    if len(programs) == 1:
+        return f"./cmd/{programs[0]}"
+    found = f"cmd/ has {', '.join(programs)}" if programs else "no file has `package main`"
+    raise BuildError(
+        f"{directory}: expected one Go program, at the top or below cmd/; {found}. Add an "
+        "executable `start`, or a Dockerfile"
+    )
 
 
 def _procfile(path: Path) -> str:
@@ -121,22 +142,3 @@ def _npm_start(path: Path) -> str:
     if not isinstance(script, str):
         raise BuildError(f"{path}: scripts.start must be a string")
     return f"exec {script}" if script and not _SHELL.search(script) else script
-
-
-def _requirements(directory: Path) -> tuple[str, ...]:
-    """Arguments for pip, relative to the bundle's source."""
-    listed = directory / "requirements.txt"
-    if listed.is_file():
-        lines = (line.strip() for line in listed.read_text().splitlines())
-        wanted = any(line and not line.startswith("#") for line in lines)
-        return ("-r", "requirements.txt") if wanted else ()
-    project = directory / "pyproject.toml"
-    if not project.is_file():
-        return ()
-    try:
-        table = tomllib.loads(project.read_text()).get("project") or {}
-    except tomllib.TOMLDecodeError as error:
-        raise BuildError(f"{project} is not TOML: {error}") from error
-    if "dependencies" in (table.get("dynamic") or ()):
-        return (".",)
-    return tuple(table.get("dependencies") or ())

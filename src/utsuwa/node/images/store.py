@@ -1,21 +1,24 @@
 """The image store: bundles by digest under `bundles/`, references under `tags/`.
 
 A bundle is complete once its manifest is there; what has none is the remains of a build that was
-interrupted, and is replaced. One lock file per digest keeps two builders of the same content
-apart; a tag is one small file, replaced by an atomic rename.
+interrupted, and is replaced. A lock per digest keeps two builders of the same content apart, and
+the sweeper from what is being built; a tag is one small file, replaced by an atomic rename.
+
+What a build packs is hashed once to see whether it is known already, which costs nothing else. If it
+is not, it is copied, and the name comes from the hashes of the copy: whoever saves a file meanwhile
+can never make a bundle that is not what its digest says.
 """
 
 import contextlib
 import difflib
-import fcntl
+import json
 import os
-import shutil
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from utsuwa.kit.wall import WallClock
 from utsuwa.model.images import (
     TERMS,
     ImageNotFoundError,
@@ -23,11 +26,33 @@ from utsuwa.model.images import (
     Terms,
     parse_reference,
 )
-from utsuwa.node.images.bundle import SOURCE, Bundle, read_bundle, write_manifest
-from utsuwa.node.images.content import Entry, digest, entries
+from utsuwa.node.images.bundle import (
+    ENVIRONMENT,
+    INDEX,
+    MANIFEST,
+    MODULES,
+    SOURCE,
+    Bundle,
+    read_bundle,
+    write_manifest,
+)
+from utsuwa.node.images.content import Earlier, Entry, digest, entries, hashes, place
 from utsuwa.node.images.errors import BuildError
-from utsuwa.node.images.install import Progress, install
+from utsuwa.node.images.install import (
+    Progress,
+    bare_environment,
+    build_go,
+    compile_python,
+    install_node,
+    install_python,
+)
+from utsuwa.node.images.layers import Cache, Layer
+from utsuwa.node.images.locks import locked
 from utsuwa.node.images.recipe import Recipe, recipe
+from utsuwa.node.images.tree import freeze, remove
+
+KEEP = 7 * 86_400.0
+"""Seconds for which a bundle stays after it was built, whether somebody needs it or not."""
 
 _LOADED_LIMIT = 4096
 
@@ -69,9 +94,18 @@ class ImageStore:
 
     # --- building -----------------------------------------------------------------------------
 
-    def build(self, directory: Path, ref: str, progress: Progress = lambda _: None) -> Built:
+    def build(
+        self,
+        directory: Path,
+        ref: str,
+        progress: Progress = lambda _: None,
+        *,
+        fresh: bool = False,
+        keep: float = KEEP,
+    ) -> Built:
         """Pack `directory` and let `ref` point to the result. Blocks, for minutes where
-        dependencies are installed; safe beside other builders.
+        dependencies are installed; safe beside other builders. `fresh`: install dependencies
+        anew, where they were installed before. `keep`: for how long the bundle stays in any case.
 
         Raises:
             BuildError: it cannot be built; nothing is left behind, `ref` points where it did.
@@ -82,37 +116,114 @@ class ImageStore:
             raise ValueError(f"image {ref!r}: a build names its result by tag, not by digest")
         if not directory.is_dir():
             raise BuildError(f"{directory} is not a directory")
+        try:
+            built = self._build(directory, reference, progress, fresh=fresh)
+        except FileNotFoundError as error:
+            if error.filename and Path(error.filename).is_relative_to(directory):
+                raise BuildError(f"{error.filename} went away while it was read") from error
+            raise
+        self._keep(built.digest, keep)
+        return built
+
+    def _build(
+        self, directory: Path, reference: Reference, progress: Progress, *, fresh: bool
+    ) -> Built:
         how = recipe(directory)
+        cache = Cache(self._root)
+        layers = {
+            what: layer
+            for what, layer in (
+                (ENVIRONMENT, cache.environment(directory, how, progress, fresh=fresh)),
+                (MODULES, cache.modules(directory, how, progress, fresh=fresh)),
+            )
+            if layer is not None
+        }
+        resolved = how.resolved + "".join(layer.id for layer in layers.values())
         found = entries(directory)
-        name = digest(directory, found, how.resolved)
-        reused = self._ensure(directory, found, how, name, progress)
-        self.tag(ref, name)
+        name = digest(found, hashes(directory, found), resolved)
+        reused = self._take(name, reference)
+        if not reused:
+            # An installer that runs among the files might write to them: they are its own then.
+            alone = how.python.inputs is None or how.node.inputs is None
+            earlier = None if alone else self._earlier(reference)
+            job = _Job(directory, how, found, resolved, layers, earlier)
+            name, reused = self._make(job, reference, progress)
         size = sum(entry.size for entry in found)
         return Built(
             str(reference), name, how.command, how.kind, how.source, len(found), size, reused
         )
 
-    def _ensure(
-        self, directory: Path, found: list[Entry], how: Recipe, name: str, progress: Progress
-    ) -> bool:
-        target = self._directory(name)
-        if self._read(name) is not None:
+    def _take(self, name: str, reference: Reference) -> bool:
+        """Let `reference` point to the bundle `name`, if there is one."""
+        with locked(self._root, "bundle", name):
+            if self._read(name) is None:
+                return False
+            self.tag(str(reference), name)
             return True
-        with self._locked(name):
-            if self._read(name) is not None:
-                return True  # another builder was faster
-            _remove(target)
-            target.mkdir(parents=True)
-            try:
-                progress(f"packing {len(found)} files")
-                _copy(directory, target / SOURCE, found)
-                install(target, how, progress)
-                _freeze(target / SOURCE)
-                write_manifest(target, name, how, sum(entry.size for entry in found))
-            except BaseException:
-                _remove(target)
-                raise
-        return False
+
+    def _keep(self, name: str, seconds: float) -> None:
+        """The sweeper leaves the bundle alone for so long, or longer if that was said before."""
+        manifest = self._directory(name) / MANIFEST
+        until = WallClock().now() + seconds
+        if manifest.stat().st_mtime < until:
+            os.utime(manifest, (until, until))
+
+    def _earlier(self, reference: Reference) -> Earlier | None:
+        directory = self._directory(self._tagged(reference) or "none")
+        try:
+            return Earlier(directory / SOURCE, json.loads((directory / INDEX).read_text()))
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def _make(self, job: "_Job", reference: Reference, progress: Progress) -> tuple[str, bool]:
+        """The bundle's digest, and whether another builder was faster."""
+        bundles = self._root / "bundles"
+        bundles.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix=".building-", dir=bundles))
+        try:
+            progress(f"packing {len(job.found)} files")
+            packed = place(job.directory, stage / SOURCE, job.found, job.earlier)
+            name = digest(job.found, packed, job.resolved)
+            with locked(self._root, "bundle", name):
+                if reused := self._read(name) is not None:
+                    self.tag(str(reference), name)
+                else:
+                    target = self._directory(name)
+                    remove(target)
+                    (stage / INDEX).write_text(json.dumps(packed))
+                    stage.chmod(0o755)
+                    stage.rename(target)
+                    self._finish(job, target, name, progress)
+                    self.tag(str(reference), name)
+        finally:
+            remove(stage)
+        return name, reused
+
+    def _finish(self, job: "_Job", target: Path, name: str, progress: Progress) -> None:
+        source, how = target / SOURCE, job.how
+        try:
+            if ENVIRONMENT not in job.layers:
+                if how.python.arguments:
+                    install_python(target / ENVIRONMENT, source, how.python, progress)
+                elif how.kind == "python":
+                    bare_environment(target / ENVIRONMENT)
+            if (source / MODULES).is_dir():
+                progress(f"{MODULES} is packed as it is, for the ignore file takes it in")
+            elif (modules := job.layers.get(MODULES)) is not None:
+                (source / MODULES).symlink_to(Path("..", "..", "..", modules.path))
+            elif how.node.command:
+                install_node(source, how.node, progress)
+            if how.go:
+                build_go(source, how.go, progress)
+            if how.kind == "python":
+                compile_python(source)
+            freeze(source)
+            size = sum(entry.size for entry in job.found)
+            paths = {what: layer.path for what, layer in job.layers.items()}
+            write_manifest(target, name, how, size, paths)
+        except BaseException:
+            remove(target)
+            raise
 
     def tag(self, ref: str, name: str) -> None:
         """Let `ref` point to the bundle `name`, in one step."""
@@ -122,13 +233,9 @@ class ImageStore:
             file.write(name)
         os.replace(file.name, tags / quote(str(parse_reference(ref)), safe=""))
 
-    @contextlib.contextmanager
-    def _locked(self, name: str) -> Iterator[None]:
-        locks = self._root / "locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        with (locks / name.removeprefix("sha256:")).open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+    def untag(self, ref: str) -> None:
+        """Let `ref` point to no bundle any more."""
+        (self._root / "tags" / quote(str(parse_reference(ref)), safe="")).unlink(missing_ok=True)
 
     # --- removing -----------------------------------------------------------------------------
 
@@ -236,31 +343,13 @@ class ImageStore:
         return self._root / "bundles" / name.removeprefix("sha256:")
 
 
-def _copy(directory: Path, target: Path, found: list[Entry]) -> None:
-    target.mkdir()
-    for entry in found:
-        place = target / entry.path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if entry.link:
-            place.symlink_to(entry.link)
-        else:
-            shutil.copyfile(directory / entry.path, place)
-            place.chmod(0o755 if entry.executable else 0o644)
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What becomes a bundle."""
 
-
-def _freeze(tree: Path) -> None:
-    """Nobody writes below `tree` any more (but root could)."""
-    for top, _, files in os.walk(tree):
-        for name in files:
-            path = os.path.join(top, name)
-            if not os.path.islink(path):
-                os.chmod(path, os.stat(path).st_mode & 0o555)
-        os.chmod(top, 0o555)
-
-
-def _remove(tree: Path) -> None:
-    if not tree.exists():
-        return
-    for top, _, _ in os.walk(tree):
-        os.chmod(top, 0o755)
-    shutil.rmtree(tree)
+    directory: Path
+    how: Recipe
+    found: list[Entry]
+    resolved: str
+    layers: dict[str, Layer]
+    earlier: Earlier | None

@@ -1,0 +1,1 @@
+"""`utsuwa dev`: run a directory, watch it, roll what is saved."""
