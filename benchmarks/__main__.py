@@ -1,6 +1,6 @@
 """`make bench`: every table, one after the other."""
 
-from benchmarks import api, coldstart, decider, idle, observed
+from benchmarks import api, build, coldstart, decider, idle, observed
 from benchmarks.gateway import __main__ as gateway
 from benchmarks.gateway import bodies, calls, held, rate, share
 
@@ -13,6 +13,8 @@ if __name__ == "__main__":
     api.main()
     print()
     coldstart.main()
+    print()
+    build.main()
     print()
     idle.main()
     print()

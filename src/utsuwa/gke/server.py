@@ -105,6 +105,8 @@ class GkeApi:
             ("POST", "/v1/projects/{project}/services/{service}:enable", self._enable_service),
             ("POST", "/v1/projects/{project}/services/{service}:disable", self._disable_service),
             ("GET", "/v1/operations/{operation:.*}", _done_operation),
+            ("*", _PLACE + "/{builder:repositories|builds}{rest:.*}", _no_builder),
+            ("*", "/v1/projects/{project}/{builder:builds}{rest:.*}", _no_builder),
             ("GET", "/v1/projects", self._list_projects),
             ("GET", "/v1/projects/{project}", self._get_project),
         ]
@@ -267,6 +269,15 @@ async def _done_operation(request: web.Request) -> Document:
 
 async def _unknown(request: web.Request) -> Document:
     raise unimplemented(request.method, request.path)
+
+
+async def _no_builder(request: web.Request) -> Document:
+    """What `gcloud run deploy --source` asks for."""
+    raise precondition(
+        "there is no Cloud Build here, so gcloud cannot deploy from source: build it with "
+        "`utsuwa build DIR -t dev.local/NAME:1`, then run `gcloud run deploy NAME --image "
+        "dev.local/NAME:1`; or do both with `utsuwa deploy NAME --source DIR`"
+    )
 
 
 async def _body(request: web.Request) -> object:

@@ -199,6 +199,21 @@ async def test_what_describes_no_cluster_is_refused(gke: Gke, body: object) -> N
 
 
 @pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/projects/p/locations/us-central1/repositories/cloud-run-source-deploy",
+        "/v1/projects/p/locations/us-central1/builds",
+        "/v1/projects/p/builds",
+    ],
+)
+async def test_a_build_at_googles_is_refused_with_what_to_type(gke: Gke, path: str) -> None:
+    """`gcloud run deploy --source` shows the message."""
+    code, told = await gke.call("GET", path)
+    assert (code, told["error"]["status"]) == (400, "FAILED_PRECONDITION")
+    assert "utsuwa build DIR" in told["error"]["message"]
+
+
+@pytest.mark.parametrize(
     ("method", "path", "code"),
     [
         ("POST", CLUSTERS + "/c-run/nodePools", 501),
