@@ -20,7 +20,7 @@ from utsuwa.cli import deploying, manifest, waiting
 from utsuwa.cli.dev.revisions import DEV, created, owner_of, stale
 from utsuwa.cli.failures import Failure
 from utsuwa.cli.resources import REVISIONS, SERVICES
-from utsuwa.cli.tailing import Follower
+from utsuwa.cli.tailing import Told, shown
 from utsuwa.kit.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ _IMPATIENT = 5.0
 _WATCH = 3600.0
 _PACKED = re.compile(r"/[^\s\"'()]*/bundles/[0-9a-f]{64}/source(?=/)")
 _AGAIN = 0.5
+_UNTIL_MADE = 0.1
+_FORMER = 5
+"""Seconds of what was printed before we looked: the first pod may be faster."""
 _SHOWN = 3
 _PATIENCE = 15.0
 """Seconds for which the server may stay away: it is restarted."""
@@ -324,15 +327,19 @@ class Session:
                 self._clock.pause(_AGAIN)  # it is started anew, or was silent
 
     def _follow_logs(self) -> None:
-        labels, tail = {_SERVICE: self._wanted.name}, None
+        query = {"follow": "true", "sinceSeconds": str(_FORMER)}
         while not self._stop.is_set():
-            follower = Follower(self._client, self._wanted.namespace, labels, tail)
+            told = Told(self._client, self._wanted.namespace, self._wanted.name, query)
             try:
-                for _, line in follower.lines():
-                    self._events.put(Printed(line))
+                for line in told.lines():
+                    text, style = shown(line, head=False)
+                    self._events.put(Printed(click.style(text, **style) if style else text))
+            except ApiRefusedError as error:
+                if error.code != 404:  # it is not made yet, or was removed
+                    raise
             except (TimeoutError, NoServerError, KubeconfigError):
-                self._clock.pause(_AGAIN)
-            tail = 0
+                pass  # it is being started anew
+            self._stop.wait(_UNTIL_MADE)
 
 
 def say(line: str, *, good: bool = False, bad: bool = False) -> None:
