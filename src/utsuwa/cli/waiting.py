@@ -46,14 +46,25 @@ def state_of(service: Mapping[str, Any]) -> State:
     if ready == "True":
         return State(True, "Ready")
     # The Service's own Ready tells of the Route last; the cause is at the earliest condition.
-    wanted = "False" if ready == "False" else "Unknown"
+    failed = ready == "False" and not _of_the_last_one(conditions)
+    wanted = "False" if failed else "Unknown"
     for name in _STAGES:
         condition = conditions.get(name, {})
         if condition.get("status", "Unknown") == wanted:
-            outcome = False if ready == "False" else None
+            outcome = False if failed else None
             reason, message = condition.get("reason") or "", condition.get("message") or ""
             return State(outcome, name, reason, " ".join(message.split()))
     return State(None, "Ready")
+
+
+def _of_the_last_one(conditions: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether the failure is that of the revision before: the Route has nothing to lead to until
+    the one that is being made is ready."""
+    made = conditions.get("ConfigurationsReady", {}).get("status")
+    route = conditions.get("RoutesReady", {})
+    message = route.get("message") or ""
+    waits = route.get("reason") == "RevisionMissing" and message.startswith("Configuration ")
+    return made == "Unknown" or (made == "True" and waits)
 
 
 def routed(service: Mapping[str, Any]) -> State:

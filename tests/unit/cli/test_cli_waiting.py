@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from utsuwa.cli.waiting import State, advice, share, state_of, tag_url
 
 Document = dict[str, Any]
@@ -77,6 +79,36 @@ def test_a_failure_is_explained_by_its_cause() -> None:
     assert state == State(
         False, "ConfigurationsReady", "RevisionFailed", "exit code 3: no such table"
     )
+
+
+@pytest.mark.parametrize("made", ["Unknown", "True"])
+def test_the_failure_of_the_revision_before_is_not_that_of_this_one(made: str) -> None:
+    """The Route still says so until it has the next one."""
+    nothing = 'Configuration "hello" has no ready Revision: exit code 1'
+    state = state_of(
+        service(
+            Ready=("False", "RevisionMissing", nothing),
+            ConfigurationsReady=(made, "OutOfDate", "not yet"),
+            RoutesReady=("False", "RevisionMissing", nothing),
+        )
+    )
+    assert state.outcome is None
+
+
+def test_a_revision_that_the_traffic_names_and_that_is_not_there_is_a_failure() -> None:
+    """Whatever is made besides it."""
+    state = state_of(
+        service(
+            Ready=("False", "RevisionMissing", 'Revision "x" referenced in traffic not found'),
+            ConfigurationsReady=TRUE,
+            RoutesReady=(
+                "False",
+                "RevisionMissing",
+                'Revision "x" referenced in traffic not found',
+            ),
+        )
+    )
+    assert (state.outcome, state.condition) == (False, "RoutesReady")
 
 
 def test_advice_for_a_missing_image_is_to_build_it() -> None:

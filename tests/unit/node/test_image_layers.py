@@ -154,6 +154,21 @@ def test_node_modules_are_shared(store: ImageStore, npm: Path, tmp_path: Path) -
     assert npm.read_text() == "run\n"
 
 
+def test_images_may_lie_at_a_relative_path(
+    npm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Installers run elsewhere, and install to the right place all the same."""
+    app = tmp_path / "app"
+    app.mkdir()
+    (app / "package.json").write_text('{"scripts": {"start": "node s.js"}}')
+    (app / "package-lock.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    store = ImageStore(Path("images"))
+    bundle = store.bundle(store.build(Path("app"), "app:1").digest)
+    assert bundle.root.is_absolute()
+    assert (bundle.root / "node_modules" / "a" / "index.js").is_file()
+
+
 def test_scripts_of_the_app_run_among_its_files_each_time(
     store: ImageStore, npm: Path, tmp_path: Path
 ) -> None:

@@ -86,7 +86,7 @@ class ImageStore:
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self._root = root.absolute()  # installers run in other directories
         self._loaded: dict[str, Bundle] = {}
 
     def __repr__(self) -> str:
