@@ -1,6 +1,7 @@
 """`make bench`: every table, one after the other."""
 
-from benchmarks import api, build, coldstart, decider, idle, observed
+from benchmarks import api, coldstart, decider, idle, observed
+from benchmarks.build import main as build
 from benchmarks.gateway import __main__ as gateway
 from benchmarks.gateway import bodies, calls, held, rate, share
 
@@ -14,7 +15,7 @@ if __name__ == "__main__":
     print()
     coldstart.main()
     print()
-    build.main()
+    build()
     print()
     idle.main()
     print()

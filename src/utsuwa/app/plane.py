@@ -7,7 +7,7 @@ from pathlib import Path
 
 from utsuwa import __version__
 from utsuwa.apiserver import ApiServer, Authority, User
-from utsuwa.app import alerts, console, gke, sweeping, tracing
+from utsuwa.app import alerts, console, gke, tracing
 from utsuwa.app.admission import admission
 from utsuwa.app.bootstrap import Addresses, bootstrap
 from utsuwa.app.containers import Containers, service_names
@@ -17,6 +17,7 @@ from utsuwa.app.image_garbage import collect_images
 from utsuwa.app.metrics import Collector, Internals, MetricsServer, Pulse, Traffic, route_of
 from utsuwa.app.mirrors import Mirrors, is_mirror
 from utsuwa.app.options import ControlOptions, Layout
+from utsuwa.app.sweeping import start_sweeping
 from utsuwa.cluster.embedded import Embedded
 from utsuwa.cluster.informer import Informers
 from utsuwa.cluster.port import Key
@@ -270,7 +271,7 @@ class ControlPlane:
         self._tasks.spawn(self._pulse.run(), name="pulse")
         self._tasks.spawn(self._recorder.run(), name="history")
         self._tasks.spawn(self._fleet.measure_forever(), name="history of use")
-        sweeping.start(self._tasks, self._layout.images, context.informers, context.clock)
+        start_sweeping(self._tasks, self._layout.images, context.informers, context.clock)
         return _notes(report)
 
     async def console_link(self) -> str:

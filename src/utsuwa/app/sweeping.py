@@ -22,7 +22,7 @@ _DIGEST = re.compile(rb"sha256:[0-9a-f]{64}")
 _KINDS = (SERVICE, CONFIGURATION, REVISION, DEPLOYMENT, REPLICA_SET, POD)
 
 
-def start(tasks: TaskSet, root: Path, informers: Informers, clock: Clock) -> None:
+def start_sweeping(tasks: TaskSet, root: Path, informers: Informers, clock: Clock) -> None:
     """Sweep the images below `root` in the background."""
     tasks.spawn(sweep_images(root, informers, clock), name="sweep of images")
 
