@@ -90,11 +90,10 @@ def _end(process: "subprocess.Popen[str]") -> None:
 
 
 def _ports() -> list[str]:
-    """The usual ports, or others where somebody has them."""
+    """The usual ports, or others where somebody has them. The rest looks after itself."""
     options = []
     usual = UpOptions(data_dir=Path())
-    for name in ("gateway", "api", "console"):
-        port = getattr(usual, f"{name}_port")
+    for name, port in (("gateway", usual.gateway_port), ("api", usual.api_port)):
         options += [f"--{name}-port", str(port if _is_free(port) else _free())]
     return options
 
