@@ -54,6 +54,8 @@ class RevisionReconciler(StatusReconciler):
         _set_log_url(document, settings)
         failed = self._resolve(document, settings)
         if isinstance(failed, Failed):
+            # Said here, too: the pass that began the look-up may have failed to write it.
+            lifecycle.mark_resolving_digests(status)
             lifecycle.mark_container_missing(status, failed.image, failed.message)
             return failed.retry_in
         if not _resolved(document):
