@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from utsuwa.gateway.core import Core
     from utsuwa.gateway.entrance import Entrant
     from utsuwa.gateway.host import Host
+    from utsuwa.gateway.http1.request import Peer
     from utsuwa.gateway.table import Revision
     from utsuwa.model.settings.templates import Template
     from utsuwa.routing.messages import RequestLog
@@ -46,7 +47,7 @@ class RequestLogger:
     """Makes the lines, and has them written.
 
     Mutable state: `_held`, lines by file, `_size` of all of them, `_due`, the write that is to
-    come, and `_lost`, how many lines there was no room for.
+    come, `_lost`, how many lines there was no room for, and `_last`, the request before.
     """
 
     def __init__(self, core: "Core", root: Path, template: "Template", probes: bool) -> None:
@@ -58,6 +59,7 @@ class RequestLogger:
         self._size = 0
         self._due = False
         self._lost = 0
+        self._last: tuple[Any, bytes, bytes, Values] | None = None
 
     def __repr__(self) -> str:
         return f"<RequestLogger to {self._root}: {self._size} bytes held>"
@@ -66,13 +68,20 @@ class RequestLogger:
         """One has ended."""
         revision, pod = entrant.revision, entrant.backend
         place = ("", "") if pod is None else (pod.name, pod.host)
-        values = _of_request(entrant.head, entrant.peer.address, entrant.peer.scheme)
-        self._put(revision, place, values, answer)
+        self._put(revision, place, self._values(entrant.head, entrant.peer), answer)
 
-    def probe(self, host: "Host", head: Any, peer: tuple[bytes, bytes], status: int) -> None:
+    def _values(self, head: Any, peer: "Peer") -> Values:
+        """What a template may say of a request. A client that repeats itself has one head."""
+        last = self._last
+        if last is None or last[0] is not head or last[1:3] != (peer.address, peer.scheme):
+            values = _of_request(head, peer.address, peer.scheme)
+            last = self._last = (head, peer.address, peer.scheme, values)
+        return last[3]
+
+    def probe(self, host: "Host", head: Any, peer: "Peer", status: int) -> None:
         """The platform has answered one itself."""
-        values = _of_request(head, *peer)
-        self._put(host.pick(self._core.random), ("", ""), values, Answer(status, 0, 0.0))
+        revision = host.pick(self._core.random)
+        self._put(revision, ("", ""), self._values(head, peer), Answer(status, 0, 0.0))
 
     def _put(
         self, revision: "Revision", place: tuple[str, str], request: Values, answer: Answer

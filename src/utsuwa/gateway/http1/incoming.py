@@ -158,7 +158,7 @@ class Incoming(Tunnel):
         self._reply_probe(head.probe)
         log = self.core.request_log
         if log is not None and log.probes:
-            log.probe(host, head, (self.peer.address, self.peer.scheme), head.probe[0])
+            log.probe(host, head, self.peer, head.probe[0])
         return None
 
     def set_fields(self, fields: tuple[tuple[bytes, bytes], ...]) -> None:

@@ -109,7 +109,7 @@ class ClientStream(Entrant, Stream):
             self._reply_probe(head.probe)
             log = self.core.request_log
             if log is not None and log.probes:
-                log.probe(host, head, (self.peer.address, self.peer.scheme), head.probe[0])
+                log.probe(host, head, self.peer, head.probe[0])
             return
         if host.routes_by_tag:
             host = host.tagged(dict(head.fields).get(b"knative-serving-tag", b""))

@@ -18,6 +18,8 @@ def truth(value: Any) -> bool:
 
 def show(value: Any) -> str:
     """A value as it appears in the text."""
+    if isinstance(value, str):
+        return value
     if value is None:
         return "<no value>"
     if isinstance(value, bool):
@@ -83,11 +85,14 @@ def _length(value: Any) -> int:
     raise TemplateError(f"len: {show(value)!r} has no length")
 
 
+_ESCAPED = str.maketrans(
+    {chr(code): f"\\u{code:04X}" for code in (*range(32), *map(ord, "<>&="))}
+    | {"\\": "\\\\", "'": "\\'", '"': '\\"'}
+)
+
+
 def _javascript(*values: Any) -> str:
-    special = {"\\": "\\\\", "'": "\\'", '"': '\\"', "<": "\\u003C", ">": "\\u003E"}
-    special |= {"&": "\\u0026", "=": "\\u003D"}
-    text = "".join(show(value) for value in values)
-    return "".join(special.get(c) or (f"\\u{ord(c):04X}" if c < " " else c) for c in text)
+    return "".join(map(show, values)).translate(_ESCAPED)
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
