@@ -98,8 +98,9 @@ class Channel:
     def _frame(self, piece: Piece) -> bytes:
         if not piece.macro:
             return _frame(piece.name, encode(piece.value).decode())
-        html = self._renderer.macro(piece.macro)(piece.name, piece.value)
-        return _frame("html", str(html))
+        html = str(self._renderer.macro(piece.macro)(piece.name, piece.value))
+        named = f'id="{piece.name}"'  # htmx then puts it in place of the element of that id
+        return _frame("html", html.replace(named, f'{named} hx-swap-oob="true"', 1))
 
 
 class Hub:

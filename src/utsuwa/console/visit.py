@@ -84,7 +84,7 @@ class Piece(NamedTuple):
     """Part of a live page: sent when `value` is another than the last time.
 
     With a `macro` ("services.rate": `rate` in `templates/parts/services.html`) it is an element of
-    id `name`, which the macro makes of (name, value). Without one it is an event `name` with the
+    id `name`, which the macro makes of (name, value), the id as its first attribute. Without one it is an event `name` with the
     value as JSON, for a script of the page.
     """
 

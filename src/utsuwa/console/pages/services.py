@@ -15,7 +15,7 @@ OVER = 10
 """Seconds over which the figures of a row are averaged."""
 SHOWN = 60
 """Seconds that the small chart of a row shows, in steps of two."""
-_WIDTH, _HEIGHT = 90, 24
+_HEIGHT = 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +154,8 @@ def line(series: Sequence[Mapping[int, Point]], second: int) -> str:
     most = max(steps)
     if not most:
         return ""
-    width = _WIDTH / (len(steps) - 1)
     return " ".join(
-        f"{index * width:.0f},{_HEIGHT - 2 - value / most * (_HEIGHT - 4):.1f}"
+        f"{index},{_HEIGHT - 1 - value / most * (_HEIGHT - 2):.0f}"
         for index, value in enumerate(steps)
     )
 

@@ -24,6 +24,7 @@
   const COUNTS = new Set(["1xx", "2xx", "3xx", "4xx", "5xx", "left"]);
   const MARKS = { deploy: "c-2xx", panic: "c-5xx", calm: "c-left", zero: "c-left", woken: "c-cold" };
 
+  const LEAST = { rate: 1, count: 1, ms: 10, cores: 50, bytes: 2 ** 25 };  // of what an axis spans
   const MEBIBYTES = Array.from({ length: 20 }, (_, power) => 2 ** (18 + power));
 
   let told = null;      // what the server told last: {grid, start, columns, marks}
@@ -114,7 +115,7 @@
       cursor: { sync: { key: "service" }, points: { show: !chart.stack, size: 6 }, drag: { x: false, y: false } },
       legend: { show: false },
       padding: [8, 6, 0, 0],
-      scales: { y: { range: (u, low, high) => [0, Math.max(high || 0, chart.unit === "count" ? 1 : 0.1) * 1.08] } },
+      scales: { y: { range: (u, low, high) => [0, Math.max(high || 0, LEAST[chart.unit]) * 1.08] } },
       axes: [
         { ...axis, size: 28, space: 70, values: (u, splits) => splits.map(clock) },
         { ...axis, size: 58, space: 30, ...(chart.unit === "bytes" ? { incrs: MEBIBYTES } : {}), values: (u, splits) => splits.map((value) => (chart.unit === "count" && !Number.isInteger(value) ? "" : words[chart.unit](value))) },

@@ -65,6 +65,7 @@ async def look(visit: Visit) -> Sequence[Piece]:
         Piece("point", "", point([one for one in points if one is not None], second)),
         Piece("marks", "", marks),
         Piece("head", "service.state", found.head.state),
+        Piece("trouble", "service.trouble", found.head.state),
         Piece("conditions", "service.conditions", found.conditions),
         Piece("pods", "service.pods", found.pods),
         Piece("why", "service.why", await _why(visit, key)),
