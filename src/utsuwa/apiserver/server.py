@@ -246,9 +246,10 @@ class ApiServer:
             ApiError: it is refused.
         """
         verb = self._allowed(call, method, "")
-        if verb in {"list", "get"}:
+        streamed = call.target.subresource in {"log", "token", *STREAMED}
+        if verb in {"list", "get"} and not streamed:
             return await self._read(verb, call)
-        if verb not in self._writers or call.target.subresource == "token":
+        if verb not in self._writers or streamed:
             raise MethodNotAllowedError(f"{verb} of {call.target.kind} cannot be asked for here")
         return await self._writers[verb](call)
 

@@ -14,6 +14,9 @@ from utsuwa.console.rendering import Renderer
 from utsuwa.console.visit import Piece
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import encode
+from utsuwa.kit.log import get_logger
+
+_log = get_logger(__name__)
 
 PHASE = 0.6
 """Seconds after the full second at which the hub looks: the figures of that second are there."""
@@ -129,7 +132,13 @@ class Hub:
             if not channel.followed:
                 del self._channels[key]
                 continue
-            frames = await channel.refresh()
+            try:
+                frames = await channel.refresh()
+            except Exception as error:  # a page that cannot be made must not take control down
+                _log.error("a live page failed", error=error, page=key)
+                channel.close()
+                del self._channels[key]
+                continue
             if frames:
                 channel.send(frames)
             await self._clock.sleep(0)  # a cold start must not wait for a page

@@ -63,6 +63,22 @@ class KnownCallers:
         return self._api.authentication.proven(token) is not None
 
 
+class Links:
+    """A LinkSource of a console that is made later."""
+
+    console: Console | None = None
+
+    @property
+    def served(self) -> bool:
+        """As the port."""
+        return self.console is not None
+
+    async def link(self, user: User, proof: str) -> str:
+        """As the port."""
+        assert self.console is not None
+        return await self.console.link(user, proof)
+
+
 @dataclass
 class Browsing:
     """A running console, and what it rests on."""
@@ -95,8 +111,8 @@ async def browsing(directory: Path, clock: Clock | None = None) -> AsyncIterator
     """Serve a console over a cluster in memory; `directory` is for what it keeps."""
     used = clock or SystemClock()
     listening = socket.create_server(("127.0.0.1", 0))
-    tasks, doing = TaskSet(), Doing()
-    async with serving(directory, clock=used) as api:
+    tasks, doing, links = TaskSet(), Doing(), Links()
+    async with serving(directory, clock=used, links=links) as api:
         callers = KnownCallers(api)
         for kind in (SERVICE, REVISION, POD, EVENT):
             api.informers.of(kind)
@@ -113,6 +129,7 @@ async def browsing(directory: Path, clock: Clock | None = None) -> AsyncIterator
             version="test",
         )
         await console.serve([listening], tasks)
+        links.console = console
         port = listening.getsockname()[1]
         yield Browsing(api, console, doing, f"http://127.0.0.1:{port}")
         await console.close()

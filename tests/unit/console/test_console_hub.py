@@ -58,6 +58,19 @@ async def test_a_browser_that_lags_is_cut_off() -> None:
     assert len([frame async for frame in stream]) < BEHIND
 
 
+async def test_a_page_that_cannot_be_made_ends_alone() -> None:
+    hub, shown, odd = a_hub(), Shown(), Shown()
+    streams = [hub.follow("page", shown.look), hub.follow("odd", odd.look)]
+    for stream in streams:
+        await anext(stream)
+        await anext(stream)
+    odd.values = None  # type: ignore[assignment]  # what no page expects
+    shown.values["one"] = 2
+    await hub.look()
+    assert await anext(streams[0]) == b"event: one\ndata: 2\n\n"
+    assert [frame async for frame in streams[1]] == []
+
+
 async def test_nobody_looks_when_nobody_follows() -> None:
     hub, shown = a_hub(), Shown()
     stream = hub.follow("page", shown.look)
