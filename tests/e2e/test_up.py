@@ -23,7 +23,7 @@ def test_a_deployed_app_answers_at_its_url(hello: Up) -> None:
 
 def test_it_prints_that_it_is_ready_and_where_and_ends_in_order_on_ctrl_c(up: Up) -> None:
     ready = up.lines.index("utsuwa is ready")
-    words = ["apps", "kubernetes", "metrics", "clients", "or,", "https"]
+    words = ["apps", "kubernetes", "console", "metrics", "clients", "or,", "https"]
     until(lambda: len(up.lines) > ready + len(words), 5, "all addresses")
     assert [line.split()[0] for line in up.lines[ready + 1 :]] == words
     control, gateway = up.pid_of("control"), up.pid_of("gateway")
