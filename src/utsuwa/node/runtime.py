@@ -69,8 +69,9 @@ class Box:
     groups: tuple[int, ...] = ()
     shared: bool = False
     """Its network is its Pod's, which other containers have as well."""
-    hosts: tuple[tuple[str, str], ...] = ()
-    """Names, and the address of each, beside those that everybody knows."""
+    hosts: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    """Names, and the address of each, beside those that everybody knows. Not compared: they are
+    brought up to date when the container runs, so one that was created ahead stays good."""
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from utsuwa.kit.documents import Document
 from utsuwa.model.kinds import CORE_SERVICE
 from utsuwa.node.names import ServiceNames, text_of, without, write_in_place
 from utsuwa.node.packages import Package
+from utsuwa.node.runtime import Box
 from utsuwa.testing.node import a_pod
 
 pytestmark = pytest.mark.looptime
@@ -43,6 +44,11 @@ async def test_a_container_knows_the_services_that_there_are_from_its_start(node
     assert box is not None
     names = ["hello.default.svc.cluster.local", "hello.default.svc", "hello.default", "hello"]
     assert box.hosts == tuple((name, BRIDGE) for name in names)
+
+
+def test_a_container_that_was_created_ahead_outlives_new_services() -> None:
+    """Its names are brought up to date when it runs."""
+    assert Box("sha256:abc", "web", hosts=(("hello.default", BRIDGE),)) == Box("sha256:abc", "web")
 
 
 async def test_its_file_follows_services_that_come_and_go(node: Node, tmp_path: Path) -> None:
