@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
-from utsuwa.console.views import service, services
+from utsuwa.console.views import events, removal, service, services, yaml
 from utsuwa.console.visit import Answer, Piece, Visit
 
 Handler = Callable[[Visit], Awaitable[Answer]]
@@ -39,11 +39,22 @@ ROUTES = (
     Route("GET", "/services/{namespace}/{name}", service.page),
     Route("GET", "/services/{namespace}/{name}/series", service.series),
     Route("GET", "/services/{namespace}/{name}/revisions", service.revisions),
+    Route("GET", "/services/{namespace}/{name}/events", events.of_service),
+    Route("GET", "/services/{namespace}/{name}/yaml", yaml.page),
+    Route("POST", "/services/{namespace}/{name}/yaml", yaml.write),
+    Route("GET", "/services/{namespace}/{name}/delete", removal.page),
+    Route("POST", "/services/{namespace}/{name}/delete", removal.delete),
+    Route("GET", "/events", events.page),
 )
 
 STREAMS = (
     Live("/live/services", services.look),
     Live("/live/services/{namespace}/{name}", service.look),
+    Live("/live/events", events.look),
+    Live("/live/events/{namespace}/{name}", events.look_at_service),
 )
 
-NAVIGATION = (Entry("services", "/services", "Services"),)
+NAVIGATION = (
+    Entry("services", "/services", "Services"),
+    Entry("events", "/events", "Events"),
+)

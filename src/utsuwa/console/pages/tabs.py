@@ -11,4 +11,8 @@ class Tab(NamedTuple):
     title: str
 
 
-TABS = (Tab("overview", "", "Overview"),)
+TABS = (
+    Tab("overview", "", "Overview"),
+    Tab("events", "/events", "Events"),
+    Tab("yaml", "/yaml", "YAML"),
+)
