@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from utsuwa.kit.documents import Document
-from utsuwa.node import memory
 from utsuwa.kit.freezing import hold_path
+from utsuwa.node import memory
 
 
 @dataclass(slots=True)

@@ -254,13 +254,18 @@ class ImageStore:
         return []
 
     def remove(self, name: str) -> bool:
-        """Remove the bundle of a digest, unless a reference leads to it by now. Blocks."""
-        with self._locked(name):
-            if any(one.digest == name for one in self.tags()):
+        """Remove the bundle of a digest, unless a reference leads to it by now, or its builder
+        has said that it stays for a while. Blocks."""
+        with locked(self._root, "bundle", name):
+            if any(one.digest == name for one in self.tags()) or self._kept(name):
                 return False
             self._loaded.pop(name, None)
-            _remove(self._directory(name))
+            remove(self._directory(name))
         return True
+
+    def _kept(self, name: str) -> bool:
+        manifest = self._directory(name) / MANIFEST
+        return manifest.exists() and manifest.stat().st_mtime > WallClock().now()
 
     # --- reading ------------------------------------------------------------------------------
 
