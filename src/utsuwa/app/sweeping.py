@@ -1,4 +1,4 @@
-"""Sweeps the images now and then: what no object names and no tag leads to is not needed."""
+"""Sweeps what builds and saves have left behind, now and then."""
 
 import asyncio
 import re

@@ -12,7 +12,6 @@ from utsuwa.node.images import BuildError, ImageStore
 from utsuwa.node.images.dockerfile import NAMES
 from utsuwa.node.images.install import Progress
 from utsuwa.node.images.recipe import recipe
-from utsuwa.node.images.store import KEEP
 
 AUTO, BUNDLE, DOCKERFILE = "auto", "bundle", "dockerfile"
 BUILDERS = (AUTO, BUNDLE, DOCKERFILE)
@@ -53,11 +52,11 @@ def build(
     *,
     builder: str = AUTO,
     fresh: bool = False,
-    keep: float = KEEP,
+    passing: float | None = None,
     door: Door | None = None,
 ) -> Image:
     """Make an image named `ref` of `directory`. Blocks. `fresh`: nothing that earlier builds kept.
-    `keep`: as :meth:`ImageStore.build`.
+    `passing`: as :meth:`ImageStore.build`.
 
     Raises:
         BuildError: it cannot be built; the message says why, and what helps.
@@ -82,7 +81,7 @@ def build(
             if builder == DOCKERFILE or not _starts(directory):
                 raise BuildError(f"{file} needs a container engine: {error}") from error
             progress(f"{file} is not used, and a bundle is built: {error}")
-    built = store.build(directory, ref, progress, fresh=fresh, keep=keep)
+    built = store.build(directory, ref, progress, fresh=fresh, passing=passing)
     told = (
         f"{built.files} files, {built.size / 1024:.0f} KiB; starts {' '.join(built.command)} "
         f"({built.source})"

@@ -127,7 +127,7 @@ async def test_bundles_without_a_tag_go(tmp_path: Path) -> None:
     for text in ("one", "two"):
         (app / "start").write_text(f"#!/bin/sh\necho {text}\n")
         os.chmod(app / "start", 0o755)
-        digests.append(store.build(app, "dev.local/app:v1", keep=0.0).digest)
+        digests.append(store.build(app, "dev.local/app:v1").digest)
     images = NodeImages(store)
     ((_, found),) = await images.held()
     assert [image.key for image in found] == [digests[0]]

@@ -18,11 +18,11 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "images"
 
 
-def build(root: Path, tmp_path: Path, code: str, keep: float = 0.0) -> str:
+def build(root: Path, tmp_path: Path, code: str, passing: float | None = 0.0) -> str:
     app = tmp_path / "app"
     app.mkdir(exist_ok=True)
     (app / "main.py").write_text(code)
-    return ImageStore(root).build(app, "app:1", keep=keep).digest
+    return ImageStore(root).build(app, "app:1", passing=passing).digest
 
 
 def later(root: Path, seconds: float) -> float:
@@ -42,13 +42,25 @@ def test_a_bundle_without_a_name_or_a_user_goes(root: Path, tmp_path: Path) -> N
 
 
 def test_a_bundle_stays_for_as_long_as_was_said(root: Path, tmp_path: Path) -> None:
-    """The longest time counts, whoever said it."""
-    first = build(root, tmp_path, "1", keep=DAY)
-    build(root, tmp_path, "1", keep=0)
+    """Also when somebody would have it removed for its age."""
+    first = build(root, tmp_path, "1", passing=DAY)
     build(root, tmp_path, "2")
     assert sweep(root, set(), later(root, DAY / 2)) == Swept()
+    assert not ImageStore(root).remove(first)
     assert sweep(root, set(), later(root, DAY + 120)) == Swept(bundles=1)
     assert first not in bundles(root)
+
+
+@pytest.mark.parametrize("times", [(None, 0.0), (0.0, None)])
+def test_a_bundle_that_was_ever_meant_to_last_lasts(
+    root: Path, tmp_path: Path, times: tuple[float | None, ...]
+) -> None:
+    """Its age is not ours to judge."""
+    for passing in times:
+        first = build(root, tmp_path, "1", passing=passing)
+    build(root, tmp_path, "2")
+    assert sweep(root, set(), later(root, 900 * DAY)) == Swept()
+    assert ImageStore(root).remove(first)
 
 
 def test_what_is_being_built_is_left_alone(root: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from utsuwa.kit.clock import SystemClock
     from utsuwa.node.sources import Image
 
-_KEEP = 600.0
+_PASSING = 600.0
 """Seconds for which what was built stays after it was replaced."""
 
 
@@ -125,7 +125,9 @@ def _building(
     store = ImageStore(Layout(connection.directory).images)
     ref = f"dev.local/{name}:latest"
     # Each save makes a bundle: none of them is worth keeping once it is replaced.
-    return lambda progress: build(directory, ref, store, progress, builder=builder, keep=_KEEP)
+    return lambda progress: build(
+        directory, ref, store, progress, builder=builder, passing=_PASSING
+    )
 
 
 def _watching(

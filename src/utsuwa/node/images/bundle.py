@@ -11,6 +11,8 @@ from utsuwa.node.images.recipe import PYTHON, Recipe
 
 MANIFEST = "manifest.json"
 INDEX = "files.json"
+PASSING = "passing"
+"""The file that says until when a bundle of `utsuwa dev` stays though nobody needs it."""
 SOURCE = "source"
 ENVIRONMENT = "venv"
 MODULES = "node_modules"
@@ -62,6 +64,14 @@ def layers_of(directory: Path) -> list[str]:
     """
     manifest = json.loads((directory / MANIFEST).read_text())
     return [path.split("/")[1] for path in (manifest.get("layers") or {}).values()]
+
+
+def passing_until(directory: Path) -> float | None:
+    """Until when the bundle in `directory` stays; None where that was not said."""
+    try:
+        return float((directory / PASSING).read_text())
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def read_bundle(directory: Path) -> Bundle:

@@ -29,10 +29,11 @@ from utsuwa.model.images import (
 from utsuwa.node.images.bundle import (
     ENVIRONMENT,
     INDEX,
-    MANIFEST,
     MODULES,
+    PASSING,
     SOURCE,
     Bundle,
+    passing_until,
     read_bundle,
     write_manifest,
 )
@@ -50,9 +51,6 @@ from utsuwa.node.images.layers import Cache, Layer
 from utsuwa.node.images.locks import locked
 from utsuwa.node.images.recipe import Recipe, recipe
 from utsuwa.node.images.tree import freeze, remove
-
-KEEP = 7 * 86_400.0
-"""Seconds for which a bundle stays after it was built, whether somebody needs it or not."""
 
 _LOADED_LIMIT = 4096
 
@@ -101,11 +99,12 @@ class ImageStore:
         progress: Progress = lambda _: None,
         *,
         fresh: bool = False,
-        keep: float = KEEP,
+        passing: float | None = None,
     ) -> Built:
         """Pack `directory` and let `ref` point to the result. Blocks, for minutes where
         dependencies are installed; safe beside other builders. `fresh`: install dependencies
-        anew, where they were installed before. `keep`: for how long the bundle stays in any case.
+        anew, where they were installed before. `passing`: the seconds for which alone a bundle that
+        comes of it is worth keeping once nobody needs it.
 
         Raises:
             BuildError: it cannot be built; nothing is left behind, `ref` points where it did.
@@ -122,7 +121,7 @@ class ImageStore:
             if error.filename and Path(error.filename).is_relative_to(directory):
                 raise BuildError(f"{error.filename} went away while it was read") from error
             raise
-        self._keep(built.digest, keep)
+        self._mark(built, passing)
         return built
 
     def _build(
@@ -161,12 +160,13 @@ class ImageStore:
             self.tag(str(reference), name)
             return True
 
-    def _keep(self, name: str, seconds: float) -> None:
-        """The sweeper leaves the bundle alone for so long, or longer if that was said before."""
-        manifest = self._directory(name) / MANIFEST
-        until = WallClock().now() + seconds
-        if manifest.stat().st_mtime < until:
-            os.utime(manifest, (until, until))
+    def _mark(self, built: Built, passing: float | None) -> None:
+        """Write down until when a passing bundle stays; one that was ever meant to last, lasts."""
+        mark = self._directory(built.digest) / PASSING
+        if passing is None:
+            mark.unlink(missing_ok=True)
+        elif not built.reused or mark.exists():
+            mark.write_text(str(WallClock().now() + passing))
 
     def _earlier(self, reference: Reference) -> Earlier | None:
         directory = self._directory(self._tagged(reference) or "none")
@@ -264,8 +264,8 @@ class ImageStore:
         return True
 
     def _kept(self, name: str) -> bool:
-        manifest = self._directory(name) / MANIFEST
-        return manifest.exists() and manifest.stat().st_mtime > WallClock().now()
+        until = passing_until(self._directory(name))
+        return until is not None and until > WallClock().now()
 
     # --- reading ------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
-"""Takes away what nobody needs any more: bundles without a name or a user, layers beyond a limit.
+"""Takes away what is left over: bundles that were meant to pass (`utsuwa dev` makes one a save),
+remains of builds, layers beyond a limit. Other bundles are `image_garbage.py`'s.
 
-Who needs a bundle is for the caller to say. Its manifest's modification time is the time until which
-it stays in any case: `ImageStore.build` sets it. Builders hold a lock on what they make.
+Who needs a bundle is for the caller to say. Builders hold a lock on what they make.
 """
 
 import contextlib
@@ -11,15 +11,13 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from utsuwa.node.images.bundle import MANIFEST, layers_of
+from utsuwa.node.images.bundle import MANIFEST, layers_of, passing_until
 from utsuwa.node.images.layers import MANIFEST as LAYER
 from utsuwa.node.images.locks import free
 from utsuwa.node.images.tree import remove
 
 INTERRUPTED = 3600.0
 """Seconds after which what is not complete is taken for the remains of a build."""
-SLACK = 60.0
-"""Seconds between the moment when a bundle is there and when its builder says how long."""
 KEPT_BYTES = 2 << 30
 KEPT_SECONDS = 30 * 86_400.0
 """Layers that no bundle uses: so many bytes of them, used within so long."""
@@ -69,8 +67,9 @@ def _sweep_bundle(root: Path, path: Path, needed: Collection[str], now: float) -
 
 
 def _old(path: Path, now: float) -> bool:
-    with contextlib.suppress(FileNotFoundError):
-        return (path / MANIFEST).stat().st_mtime < now - SLACK
+    if (path / MANIFEST).exists():
+        until = passing_until(path)
+        return until is not None and until < now
     with contextlib.suppress(FileNotFoundError):
         return path.stat().st_mtime < now - INTERRUPTED
     return False
