@@ -1,6 +1,8 @@
 """The console, wired: what it is told of this cluster."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from utsuwa import __version__
 from utsuwa.apiserver import ApiServer, Authentication, Rbac, User
@@ -8,10 +10,17 @@ from utsuwa.app.history import Fleet, Recorder
 from utsuwa.app.options import Layout
 from utsuwa.cluster.informer import Informers
 from utsuwa.cluster.port import Key
-from utsuwa.console import Console, PodsNow, Sessions
+from utsuwa.console import Console, Image, PodsNow, Sessions, Tools
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.ids import Ids
+from utsuwa.kit.log import get_logger
+from utsuwa.logs.reading import ServiceLogs
+from utsuwa.model.images import parse_reference
+from utsuwa.node.images import BuildError, ImageStore
+from utsuwa.node.sources import build as build_source
 from utsuwa.series import Mark, Point
+
+_log = get_logger(__name__)
 
 
 class Figures:
@@ -45,6 +54,30 @@ class Figures:
         """As the port."""
         state = self._fleet.state(revision)
         return PodsNow(state.desired, state.ready, state.total)
+
+
+class Builds:
+    """Images of directories of this machine, as `utsuwa deploy --source` makes them."""
+
+    def __init__(self, images: Path) -> None:
+        self._store = ImageStore(images)
+
+    def __repr__(self) -> str:
+        return f"<Builds into {self._store!r}>"
+
+    async def build(self, directory: str, service: str) -> Image:
+        """As the port."""
+        if not directory.startswith(("/", "~")):
+            raise ValueError(f"expected the whole path of a directory, found {directory!r}")
+        try:
+            return await asyncio.to_thread(self._build, directory, f"dev.local/{service}:latest")
+        except (BuildError, OSError) as error:
+            raise ValueError(str(error)) from error
+
+    def _build(self, directory: str, ref: str) -> Image:
+        source = Path(directory).expanduser()
+        built = build_source(source, ref, self._store, lambda line: _log.info("build", line=line))
+        return Image(parse_reference(built.ref).pinned(built.digest), built.ref)
 
 
 class Callers:
@@ -95,6 +128,7 @@ def build(  # noqa: PLR0913  (all by name)
     authentication: Authentication,
     recorder: Recorder,
     fleet: Fleet,
+    logs: ServiceLogs,
     clock: Clock,
     ids: Ids,
 ) -> Console:
@@ -107,6 +141,7 @@ def build(  # noqa: PLR0913  (all by name)
         callers=callers,
         sessions=Sessions(layout.console, clock, callers.is_good),
         live=Figures(recorder, fleet),
+        tools=Tools(logs, Builds(layout.images), ids),
         clock=clock,
         ids=ids,
         version=__version__,

@@ -156,6 +156,7 @@ class ControlPlane:
             serving=lambda: self._dataplane.link.acknowledged >= 0,
         )
         authorizer = rights(self._context.informers)
+        logs = ServiceLogs(self._layout.logs, clock, self._node.uids)
         self._links = console.Links()
         self._alerts = alerts.build(
             self._context,
@@ -177,7 +178,7 @@ class ControlPlane:
             decisions=Decisions(self._scaler, self._horizontal),
             containers=Containers(self._node.access),
             history=Told(self._recorder, self._fleet),
-            service_logs=ServiceLogs(self._layout.logs, clock, self._node.uids),
+            service_logs=logs,
             alerts=self._alerts,
             console=self._links,
         )
@@ -189,6 +190,7 @@ class ControlPlane:
             authentication=authentication,
             recorder=self._recorder,
             fleet=self._fleet,
+            logs=logs,
             clock=clock,
             ids=ids,
         )

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from utsuwa.app.api import ApiRefusedError, NoServerError
-from utsuwa.cli import manifest, waiting
+from utsuwa.cli import waiting
 from utsuwa.cli.failures import Failure
 from utsuwa.cli.resources import REVISIONS, SERVICES
 from utsuwa.kit.clock import SystemClock
 from utsuwa.kit.ids import Ids
+from utsuwa.model import deployment as manifest
 
 if TYPE_CHECKING:
     from utsuwa.app.api import Client

@@ -6,8 +6,8 @@ documents and figures; handlers (`views/`) ask as the user who is signed in and 
 """
 
 from utsuwa.console.hub import Hub
-from utsuwa.console.ports import Live, PodsNow
+from utsuwa.console.ports import Builder, Image, Live, PodsNow, Tools
 from utsuwa.console.server import Console
 from utsuwa.console.sessions import Sessions
 
-__all__ = ["Console", "Hub", "Live", "PodsNow", "Sessions"]
+__all__ = ["Builder", "Console", "Hub", "Image", "Live", "PodsNow", "Sessions", "Tools"]

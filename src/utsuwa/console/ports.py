@@ -1,10 +1,13 @@
 """What the console asks of the rest beside the API: figures of this moment."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from utsuwa.apiserver import User
 from utsuwa.cluster.port import Key
+from utsuwa.kit.ids import Ids
+from utsuwa.logs.reading import ServiceLogs
 from utsuwa.series import Mark, Point
 
 
@@ -55,3 +58,27 @@ class Callers(Protocol):
     def is_good(self, token: str) -> bool:
         """Whether a bearer token is still good."""
         ...
+
+
+class Image(NamedTuple):
+    """What a directory was built into: by digest, and as people call it."""
+
+    pinned: str
+    ref: str
+
+
+class Builder(Protocol):
+    """Who makes images of directories of this machine."""
+
+    async def build(self, directory: str, service: str) -> Image:
+        """An image of `directory` for `service`. Raises ValueError, told for people."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What pages act with, beside the API."""
+
+    logs: ServiceLogs
+    builder: Builder
+    ids: Ids

@@ -3,7 +3,17 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
-from utsuwa.console.views import events, removal, service, services, yaml
+from utsuwa.console.views import (
+    deploy,
+    events,
+    logs,
+    removal,
+    service,
+    services,
+    settings,
+    traffic,
+    yaml,
+)
 from utsuwa.console.visit import Answer, Piece, Visit
 
 Handler = Callable[[Visit], Awaitable[Answer]]
@@ -36,15 +46,30 @@ class Entry(NamedTuple):
 ROUTES = (
     Route("GET", "/", services.home),
     Route("GET", "/services", services.page),
+    Route("GET", "/deploy", deploy.page),
+    Route("POST", "/deploy", deploy.create),
+    Route("GET", "/services/{namespace}/{name}/deploy", deploy.of_service),
+    Route("POST", "/services/{namespace}/{name}/deploy", deploy.update),
     Route("GET", "/services/{namespace}/{name}", service.page),
     Route("GET", "/services/{namespace}/{name}/series", service.series),
     Route("GET", "/services/{namespace}/{name}/revisions", service.revisions),
+    Route("GET", "/services/{namespace}/{name}/traffic", traffic.page),
+    Route("POST", "/services/{namespace}/{name}/traffic", traffic.split),
+    Route("POST", "/services/{namespace}/{name}/tag", traffic.tag),
+    Route("POST", "/services/{namespace}/{name}/untag", traffic.untag),
+    Route("POST", "/services/{namespace}/{name}/rollback", traffic.rollback),
+    Route("GET", "/services/{namespace}/{name}/logs", logs.page),
+    Route("GET", "/services/{namespace}/{name}/logs/tail", logs.tail),
+    Route("GET", "/services/{namespace}/{name}/logs/download", logs.download),
     Route("GET", "/services/{namespace}/{name}/events", events.of_service),
     Route("GET", "/services/{namespace}/{name}/yaml", yaml.page),
     Route("POST", "/services/{namespace}/{name}/yaml", yaml.write),
     Route("GET", "/services/{namespace}/{name}/delete", removal.page),
     Route("POST", "/services/{namespace}/{name}/delete", removal.delete),
     Route("GET", "/events", events.page),
+    Route("GET", "/settings", settings.page),
+    Route("GET", "/settings/{map}", settings.page),
+    Route("POST", "/settings/{map}", settings.write),
 )
 
 STREAMS = (
@@ -57,4 +82,5 @@ STREAMS = (
 NAVIGATION = (
     Entry("services", "/services", "Services"),
     Entry("events", "/events", "Events"),
+    Entry("settings", "/settings", "Settings"),
 )

@@ -5,10 +5,9 @@ in, and which headers an answer carries (`guard.py`).
 """
 
 import asyncio
-import gzip
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import unquote, urlencode
 
 from aiohttp import web
 
@@ -17,17 +16,27 @@ from utsuwa.apiserver.ports import Authorizer
 from utsuwa.apiserver.status import UnauthorizedError
 from utsuwa.cluster.errors import ApiError
 from utsuwa.cluster.informer import Informers
-from utsuwa.console import guard
+from utsuwa.console import answers, guard
 from utsuwa.console.acting import Acting
 from utsuwa.console.assets import Assets
 from utsuwa.console.hub import Hub
-from utsuwa.console.ports import Callers
+from utsuwa.console.ports import Callers, Tools
 from utsuwa.console.ports import Live as Figures
 from utsuwa.console.rendering import Renderer
 from utsuwa.console.routes import NAVIGATION, ROUTES, STREAMS, Live, Route
 from utsuwa.console.sessions import SESSION_LIFE, Sessions
 from utsuwa.console.sight import Sight
-from utsuwa.console.visit import Answer, Data, Download, Page, Part, Piece, Redirect, Visit
+from utsuwa.console.visit import (
+    Data,
+    Download,
+    Flow,
+    Kept,
+    Page,
+    Part,
+    Piece,
+    Redirect,
+    Visit,
+)
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import encode
 from utsuwa.kit.ids import Ids
@@ -39,9 +48,8 @@ _log = get_logger(__name__)
 _CLOSE_SECONDS = 1.0
 _LARGEST_FORM = 3 * 1024 * 1024
 THEMES = ("auto", "light", "dark")
-_THEME, _NOTICE = "utsuwa-theme", "utsuwa-notice"
+_THEME = "utsuwa-theme"
 _FOR_EVER = "public, max-age=31536000, immutable"
-_SMALL = 1024
 
 _Aiohttp = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -61,6 +69,7 @@ class Console:
         callers: Callers,
         sessions: Sessions,
         live: Figures,
+        tools: Tools,
         clock: Clock,
         ids: Ids,
         version: str,
@@ -71,6 +80,7 @@ class Console:
         self._callers = callers
         self._sessions = sessions
         self._live = live
+        self._tools = tools
         self._clock = clock
         self._ids = ids
         self._version = version
@@ -173,6 +183,8 @@ class Console:
                 return self._to_sign_in(request)
             form = await _form(request) if route.method == "POST" else {}
             answer = await route.handler(self._visit(request, user, form))
+            if isinstance(answer, Flow):
+                return await answers.flow(request, answer)
             return self._response(request, user, answer)
 
         return handle
@@ -205,6 +217,7 @@ class Console:
             sight=Sight(user, self._informers, self._authorizer),
             api=Acting(self._api, user),
             live=self._live,
+            tools=self._tools,
             now=self._clock.now(),
             path=request.path,
             parts=dict(request.match_info),
@@ -259,7 +272,7 @@ class Console:
     def _sign_in_form(self, request: web.Request, problem: str) -> web.Response:
         context = {"problem": problem, "to": request.query.get("to", "/")}
         text = self._renderer.render("sign-in.html", **context, theme=_theme(request))
-        return _html(request, text, 403 if problem else 200)
+        return answers.html(request, text, 403 if problem else 200)
 
     async def _sign_in(self, request: web.Request) -> web.Response:
         form = await _form(request)
@@ -304,17 +317,16 @@ class Console:
             )
         return web.Response(body=asset.body, headers=headers)
 
-    def _response(self, request: web.Request, user: User, answer: Answer) -> web.Response:
+    def _response(self, request: web.Request, user: User, answer: Kept) -> web.Response:
         if isinstance(answer, Redirect):
-            return _redirect(request, answer)
+            return answers.redirect(request, answer)
         if isinstance(answer, Data):
             return web.Response(body=encode(answer.document), content_type="application/json")
         if isinstance(answer, Download):
-            disposition = f"attachment; filename*=UTF-8''{quote(answer.name)}"
-            headers = {"Content-Disposition": disposition}
+            headers = {"Content-Disposition": answers.attached(answer.name)}
             return web.Response(body=answer.body, content_type=answer.content_type, headers=headers)
         if isinstance(answer, Part):
-            response = _html(
+            response = answers.html(
                 request, self._renderer.render(answer.template, page=answer.model, user=user),
                 answer.status,
             )  # fmt: skip
@@ -324,7 +336,7 @@ class Console:
         return self._page(request, user, answer)
 
     def _page(self, request: web.Request, user: User | None, page: Page) -> web.Response:
-        notice = unquote(request.cookies.get(_NOTICE, ""))
+        notice = unquote(request.cookies.get(answers.NOTICE, ""))
         text = self._renderer.render(
             page.template,
             page=page.model,
@@ -338,16 +350,18 @@ class Console:
             version=self._version,
             notice=notice,
         )
-        response = _html(request, text, page.status)
+        response = answers.html(request, text, page.status)
         if notice:
-            response.del_cookie(_NOTICE)
+            response.del_cookie(answers.NOTICE)
         return response
 
     def _failed(self, request: web.Request, status: int, message: str) -> web.Response:
         """What went wrong, as a page; as a notice on the page where htmx asked."""
         if "HX-Request" in request.headers:
             text = self._renderer.render("parts/problem.html", message=message)
-            response = _html(request, text, 200)  # htmx shows nothing of an answer that failed
+            response = answers.html(
+                request, text, 200
+            )  # htmx shows nothing of an answer that failed
             response.headers["HX-Retarget"] = "#problem"
             response.headers["HX-Reswap"] = "innerHTML"
             return response
@@ -359,27 +373,6 @@ class Console:
 
 
 _TITLES = {403: "Not allowed", 404: "Not found", 405: "Not allowed", 421: "Not here"}
-
-
-def _redirect(request: web.Request, answer: Redirect) -> web.Response:
-    if "HX-Request" in request.headers:
-        response = web.Response(headers={"HX-Redirect": answer.to})
-    else:
-        response = web.Response(status=303, headers={"Location": answer.to})
-    if answer.notice:
-        response.set_cookie(
-            _NOTICE, quote(answer.notice), max_age=60, httponly=True, samesite="Strict"
-        )
-    return response
-
-
-def _html(request: web.Request, text: str, status: int) -> web.Response:
-    body = text.encode()
-    headers = {"Content-Type": "text/html; charset=utf-8"}
-    if len(body) > _SMALL and "gzip" in request.headers.get("Accept-Encoding", ""):
-        body = gzip.compress(body, 1, mtime=0)
-        headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
-    return web.Response(body=body, status=status, headers=headers)
 
 
 def _theme(request: web.Request) -> str:

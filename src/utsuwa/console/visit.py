@@ -1,12 +1,12 @@
 """One request of one user, and what a handler answers: data, not HTML."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from utsuwa.apiserver import User
 from utsuwa.console.acting import Acting
-from utsuwa.console.ports import Live
+from utsuwa.console.ports import Live, Tools
 from utsuwa.console.sight import Sight
 
 
@@ -18,6 +18,7 @@ class Visit:
     sight: Sight
     api: Acting
     live: Live
+    tools: Tools
     now: float
     path: str = "/"
     parts: Mapping[str, str] = field(default_factory=dict)
@@ -77,7 +78,19 @@ class Download:
     content_type: str = "text/plain"
 
 
-Answer = Page | Part | Redirect | Data | Download
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What is sent as it comes, for as long as somebody reads it."""
+
+    parts: AsyncGenerator[bytes, None]
+    content_type: str = "text/plain; charset=utf-8"
+    name: str = ""
+    """Of the file, where it is a download."""
+
+
+Kept = Page | Part | Redirect | Data | Download
+"""An answer that is whole before it is sent."""
+Answer = Kept | Flow
 
 
 class Piece(NamedTuple):

@@ -10,10 +10,11 @@ import aiohttp
 
 from utsuwa.apiserver import User
 from utsuwa.cluster.port import Key
-from utsuwa.console import Console, PodsNow, Sessions
+from utsuwa.console import Console, Image, PodsNow, Sessions, Tools
 from utsuwa.kit.clock import Clock, SystemClock
 from utsuwa.kit.ids import Ids
 from utsuwa.kit.tasks import TaskSet
+from utsuwa.logs.reading import ServiceLogs
 from utsuwa.model.builtin_roles import AUTHENTICATED, MASTERS
 from utsuwa.model.kinds import EVENT, POD, REVISION, SERVICE
 from utsuwa.series import Mark, Point
@@ -46,6 +47,19 @@ class Doing:
     def pods(self, revision: Key) -> PodsNow:
         """As the port."""
         return self.present.get(revision, PodsNow())
+
+
+@dataclass
+class Builds:
+    """A Builder: directories as a test says."""
+
+    known: set[str] = field(default_factory=set)
+
+    async def build(self, directory: str, service: str) -> Image:
+        """As the port."""
+        if directory not in self.known:
+            raise ValueError(f"{directory}: there is no such directory")
+        return Image(f"dev.local/{service}@sha256:{'0' * 64}", f"dev.local/{service}:latest")
 
 
 class KnownCallers:
@@ -86,6 +100,7 @@ class Browsing:
     api: Serving
     console: Console
     doing: Doing
+    builds: Builds
     url: str
 
     async def session(self, name: str = "admin", *groups: str) -> aiohttp.ClientSession:
@@ -111,7 +126,7 @@ async def browsing(directory: Path, clock: Clock | None = None) -> AsyncIterator
     """Serve a console over a cluster in memory; `directory` is for what it keeps."""
     used = clock or SystemClock()
     listening = socket.create_server(("127.0.0.1", 0))
-    tasks, doing, links = TaskSet(), Doing(), Links()
+    tasks, doing, builds, links = TaskSet(), Doing(), Builds(), Links()
     async with serving(directory, clock=used, links=links) as api:
         callers = KnownCallers(api)
         for kind in (SERVICE, REVISION, POD, EVENT):
@@ -124,6 +139,7 @@ async def browsing(directory: Path, clock: Clock | None = None) -> AsyncIterator
             callers=callers,
             sessions=Sessions(directory / "console.json", used, callers.is_good),
             live=doing,
+            tools=Tools(ServiceLogs(directory / "logs", used, tuple), builds, Ids()),
             clock=used,
             ids=Ids(),
             version="test",
@@ -131,6 +147,6 @@ async def browsing(directory: Path, clock: Clock | None = None) -> AsyncIterator
         await console.serve([listening], tasks)
         links.console = console
         port = listening.getsockname()[1]
-        yield Browsing(api, console, doing, f"http://127.0.0.1:{port}")
+        yield Browsing(api, console, doing, builds, f"http://127.0.0.1:{port}")
         await console.close()
         await tasks.close()

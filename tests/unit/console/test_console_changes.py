@@ -1,9 +1,8 @@
 """Pages that act: YAML checked and applied, deletion that is asked twice, events."""
 
 import re
-from html import unescape
 
-import aiohttp
+from tests.unit.console.changing import HELLO, field, opened, reader
 
 from utsuwa.cluster.port import Key
 from utsuwa.console.pages import events, removal, yaml
@@ -14,7 +13,6 @@ from utsuwa.kit.documents import Document
 from utsuwa.model.kinds import EVENT, SERVICE
 from utsuwa.testing.console import Browsing
 
-HELLO = Key("default", "hello")
 MADE = "2026-01-01T00:00:0{}Z"
 
 
@@ -30,25 +28,6 @@ def an_event(kind: str, name: str, second: int, **members: object) -> Document:
     document["metadata"] |= {"creationTimestamp": MADE.format(second), "uid": f"{name}{second}"}
     document["involvedObject"] = {"kind": kind, "name": name, "namespace": "default"}
     return document
-
-
-async def opened(browser: aiohttp.ClientSession, path: str) -> str:
-    """The page, once the service is known to the console."""
-    while True:
-        async with browser.get(path) as answer:
-            if answer.status == 200:
-                return await answer.text()
-
-
-def field(page: str, name: str) -> str:
-    """What the page's form holds."""
-    found = re.search(
-        rf'<textarea id="{name}"[^>]*>\n(.*?)</textarea>|name="{name}" value="([^"]*)"',
-        page,
-        re.DOTALL,
-    )
-    assert found is not None
-    return unescape(found[1] or found[2])
 
 
 # --- the difference of two texts -----------------------------------------------------------------
@@ -158,18 +137,6 @@ async def test_a_reader_sees_the_text_and_no_button(open_console: Browsing) -> N
         form = {"text": field(page, "text"), "act": "apply"}
         async with browser.post("/services/default/hello/yaml", data=form) as answer:
             assert answer.status == 403
-
-
-def reader(name: str) -> Document:
-    """A binding by which somebody may see all, and change nothing."""
-    group = "rbac.authorization.k8s.io"
-    return {
-        "apiVersion": f"{group}/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": name},
-        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "view"},
-        "subjects": [{"kind": "User", "name": name, "apiGroup": group}],
-    }
 
 
 # --- deletion ------------------------------------------------------------------------------------

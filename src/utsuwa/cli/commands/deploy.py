@@ -17,7 +17,7 @@ from utsuwa.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from utsuwa.cli.manifest import Change
+    from utsuwa.model.deployment import Change
 
 
 @click.command("deploy", short_help="Create or update a service, and wait until it serves.")
@@ -93,7 +93,8 @@ def command(  # noqa: PLR0913  (a parameter an option)
       utsuwa deploy shop --image dev.local/shop:2 --no-traffic --tag next   # try it first
       curl "$(utsuwa deploy hello --env TARGET=again)"
     """
-    from utsuwa.cli import deploying, manifest
+    from utsuwa.cli import deploying
+    from utsuwa.model import deployment as manifest
 
     if image and source:
         raise click.UsageError("--image and --source: expected one of them, not both")
@@ -164,7 +165,8 @@ def _deploy(
     timeout: float | None,
 ) -> None:
     """Write the service, wait for it for `timeout` seconds (None: do not), and say how it went."""
-    from utsuwa.cli import deploying, manifest, waiting
+    from utsuwa.cli import deploying, waiting
+    from utsuwa.model import deployment as manifest
 
     with connection.client() as client:
         where = namespace or client.namespace

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from utsuwa.cli import manifest
+from utsuwa.model import deployment as manifest
 
 Document = dict[str, Any]
 

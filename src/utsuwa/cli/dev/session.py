@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from utsuwa.app.api import ApiRefusedError, KubeconfigError, NoServerError
-from utsuwa.cli import deploying, manifest, waiting
+from utsuwa.cli import deploying, waiting
 from utsuwa.cli.dev.revisions import DEV, created, owner_of, stale
 from utsuwa.cli.failures import Failure
 from utsuwa.cli.resources import REVISIONS, SERVICES
 from utsuwa.cli.tailing import Told, shown
 from utsuwa.kit.clock import SystemClock
+from utsuwa.model import deployment as manifest
 
 if TYPE_CHECKING:
     from utsuwa.app.api import Client

@@ -13,6 +13,8 @@ class Tab(NamedTuple):
 
 TABS = (
     Tab("overview", "", "Overview"),
+    Tab("traffic", "/traffic", "Traffic"),
+    Tab("logs", "/logs", "Logs"),
     Tab("events", "/events", "Events"),
     Tab("yaml", "/yaml", "YAML"),
 )

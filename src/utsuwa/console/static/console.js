@@ -44,6 +44,8 @@
     }
     listen(name) {
       this.source.addEventListener(name, (event) => {
+        const id = name === "html" ? /id="([^"]+)" hx-swap-oob/.exec(event.data) : null;
+        if (id && !document.getElementById(id[1])) return missing();
         this.dispatchEvent(new MessageEvent(name, { data: event.data }));
       });
     }
@@ -56,6 +58,11 @@
     }
   }
   window.htmx.createEventSource = (url) => (window.utsuwa.stream = new Stream(url));
+
+  // A part of something that this page does not show yet: who makes such parts looks again.
+  function missing() {
+    document.body.dispatchEvent(new CustomEvent("utsuwa:missing"));
+  }
 
   let complaint = null;
   function lost(is) {

@@ -41,6 +41,15 @@ def head_of(visit: Visit, document: Document, key: Key) -> pages.Head:
     )
 
 
+def revisions_of(visit: Visit, key: Key) -> list[Document]:
+    """The revisions of a service."""
+    return [
+        one
+        for one in visit.sight.all(REVISION, key.namespace)
+        if labels_of(one).get(labels.SERVICE) == key.name
+    ]
+
+
 async def page(visit: Visit) -> Page:
     """Its first page. What is not in memory comes when it is there: first paint waits for nothing."""
     key, document = service_of(visit)
@@ -102,11 +111,7 @@ async def revisions(visit: Visit) -> Part:
 
 def _page(visit: Visit, key: Key, document: Document) -> pages.ServicePage:
     live, second = visit.live, visit.live.second
-    mine = [
-        one
-        for one in visit.sight.all(REVISION, key.namespace)
-        if labels_of(one).get(labels.SERVICE) == key.name
-    ]
+    mine = revisions_of(visit, key)
     doings: dict[str, Doing] = {}
     for one in mine:
         revision = Key(key.namespace, name_of(one))
@@ -130,11 +135,7 @@ def _page(visit: Visit, key: Key, document: Document) -> pages.ServicePage:
 async def _why(visit: Visit, key: Key) -> Why:
     """What `utsuwa explain` tells, of the revisions that are scaled."""
     found = []
-    mine = [
-        one
-        for one in visit.sight.all(REVISION, key.namespace)
-        if labels_of(one).get(labels.SERVICE) == key.name
-    ]
+    mine = revisions_of(visit, key)
     mine.sort(key=lambda one: parse_rfc3339(one["metadata"]["creationTimestamp"]), reverse=True)
     for one in mine:
         revision = Key(key.namespace, name_of(one))

@@ -82,7 +82,7 @@ def updated(service: Document, change: Change) -> Document:
     spec = template.setdefault("spec", {})
     if change.concurrency is not None:
         spec["containerConcurrency"] = change.concurrency
-    container = _serving_container(spec)
+    container = serving_container(spec)
     if change.image:
         container["image"] = change.image
     if change.user_image:
@@ -105,9 +105,9 @@ def pinned_image(service: Document, revision: Mapping[str, Any]) -> str:
     """The image of the latest revision by digest, when the template still names the same image:
     an update of something else must not pick up another build. Empty where there is none."""
     containers = service["spec"]["template"]["spec"]["containers"]
-    current = _serving_container({"containers": containers}).get("image", "")
+    current = serving_container({"containers": containers}).get("image", "")
     spec = revision.get("spec") or {}
-    if not spec.get("containers") or _serving_container(spec).get("image") != current:
+    if not spec.get("containers") or serving_container(spec).get("image") != current:
         return ""
     statuses = (revision.get("status") or {}).get("containerStatuses") or []
     digests = [status.get("imageDigest") or "" for status in statuses]
@@ -117,11 +117,12 @@ def pinned_image(service: Document, revision: Mapping[str, Any]) -> str:
 def with_image(service: Document, image: str) -> Document:
     """`service`, its serving container running `image`; as it is when `image` is empty."""
     if image:
-        _serving_container(service["spec"]["template"]["spec"])["image"] = image
+        serving_container(service["spec"]["template"]["spec"])["image"] = image
     return service
 
 
-def _serving_container(spec: Mapping[str, Any]) -> Document:
+def serving_container(spec: Mapping[str, Any]) -> Document:
+    """The container that gets the requests."""
     containers: list[Document] = spec["containers"]
     with_ports = [container for container in containers if container.get("ports")]
     return (with_ports or containers)[0]

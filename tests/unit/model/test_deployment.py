@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from utsuwa.cli.manifest import (
+from utsuwa.model.deployment import (
     Change,
     ChangeError,
     created,
