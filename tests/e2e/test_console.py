@@ -174,6 +174,8 @@ def test_everything_is_reached_by_the_keyboard(browser: Chromium) -> None:
         keys.type("shop")
         assert tab.page.get_by_role("link", name="hello", exact=True).is_hidden()
         keys.press("Tab")
+        assert _focused(tab.page) == "Deploy"
+        keys.press("Tab")
         assert _focused(tab.page) == "shop"
         keys.press("Enter")
         tab.page.wait_for_url("**/services/default/shop")
