@@ -20,9 +20,10 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 ORIGINALS = {metric.name for metric in CATALOGUE if not metric.name.startswith("utsuwa_")}
 IGNORED = {
     "kn_revision_rps_stable", "kn_revision_rps_panic", "kn_revision_rps_target", "utsuwa_alert",
+    "utsuwa_thaw_duration_seconds", "utsuwa_warm_parent_memory_bytes",
 }  # fmt: skip
-"""Of revisions that are scaled by requests per second, and of what is wrong: there is none here, or
-it is the machine's."""
+"""Of revisions that are scaled by requests per second, that are frozen or that have a warm parent,
+and of what is wrong: there is none here, or it is the machine's."""
 
 
 def page(up: Up) -> str:

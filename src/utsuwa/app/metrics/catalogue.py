@@ -110,7 +110,7 @@ NOT_READY = Metric(
     "kn_revision_pods_not_ready_count", "gauge", "Pods that are not ready.", REVISION
 )
 FROZEN = Metric(
-    "utsuwa_revision_pods_frozen_count", "gauge", "Pods that are ready, and frozen.", REVISION
+    "utsuwa_revision_pods_frozen", "gauge", "Pods that are ready, and frozen.", REVISION
 )
 PENDING = Metric("kn_revision_pods_pending_count", "gauge", "Pods that start.", REVISION)
 TERMINATING = Metric("kn_revision_pods_terminating_count", "gauge", "Pods that end.", REVISION)
