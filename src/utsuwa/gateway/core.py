@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from utsuwa.gateway.host import Host
+    from utsuwa.gateway.pod import Pod
     from utsuwa.gateway.request_log import RequestLogger
-    from utsuwa.gateway.table import Revision
-    from utsuwa.gateway.upstream import Pod
+    from utsuwa.gateway.revision import Revision
     from utsuwa.kit.freezing import Share
     from utsuwa.routing.messages import ColdStart, ToControl
 

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from utsuwa.gateway.http1.request import Peer, RequestHead
     from utsuwa.gateway.http2.translate import StreamHead
     from utsuwa.gateway.http2.upstream import PodSession
-    from utsuwa.gateway.table import Revision
+    from utsuwa.gateway.pod import Pod
+    from utsuwa.gateway.revision import Revision
     from utsuwa.gateway.tracing import Trace
-    from utsuwa.gateway.upstream import Pod, PodConnection
+    from utsuwa.gateway.upstream import PodConnection
 
 
 _NONE: tuple[str, ...] = ()

@@ -14,7 +14,8 @@ from utsuwa.gateway.http1.response import ResponseHead
 
 if TYPE_CHECKING:
     from utsuwa.gateway.http2.upstream import PodSession
-    from utsuwa.gateway.upstream import Pod, PodConnection  # noqa: F401  (a base class names Pod)
+    from utsuwa.gateway.pod import Pod  # noqa: F401  (a base class names Pod)
+    from utsuwa.gateway.upstream import PodConnection
 
 
 class Caller(Requester["Pod"], Protocol):

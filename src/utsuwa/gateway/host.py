@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from utsuwa.routing.messages import HostTable
 
 if TYPE_CHECKING:
-    from utsuwa.gateway.table import Revision
+    from utsuwa.gateway.revision import Revision
 
 _NOT_SENT = frozenset({"knative-serving-revision", "knative-serving-namespace"})
 """Headers of a split that only tell an activator where to go (`spec/dataplane.md` §2)."""

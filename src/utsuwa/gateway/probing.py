@@ -3,8 +3,8 @@
 import asyncio
 
 from utsuwa.gateway.core import Core
+from utsuwa.gateway.pod import Pod
 from utsuwa.gateway.sniffing import speaks_http2
-from utsuwa.gateway.upstream import Pod
 from utsuwa.kit.log import get_logger
 from utsuwa.routing.messages import Probe
 

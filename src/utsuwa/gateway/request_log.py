@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from utsuwa.gateway.entrance import Entrant
     from utsuwa.gateway.host import Host
     from utsuwa.gateway.http1.request import Peer
-    from utsuwa.gateway.table import Revision
+    from utsuwa.gateway.revision import Revision
     from utsuwa.model.settings.templates import Template
     from utsuwa.routing.messages import RequestLog
 

@@ -21,7 +21,7 @@ from utsuwa.routing.messages import Resting, Woken
 
 if TYPE_CHECKING:
     from utsuwa.gateway.exchange import Caller
-    from utsuwa.gateway.upstream import Pod
+    from utsuwa.gateway.pod import Pod
 
 _log = get_logger(__name__)
 LOOK = 1.0

@@ -14,9 +14,10 @@ from utsuwa.gateway.core import Core, Limits
 from utsuwa.gateway.http1.client import ClientConnection
 from utsuwa.gateway.link import Link
 from utsuwa.gateway.probing import Prober
+from utsuwa.gateway.revision import Prove, Revision
 from utsuwa.gateway.slots.client import SlotClient
 from utsuwa.gateway.slots.revision import LeasedRevision
-from utsuwa.gateway.table import OutOfStepError, Prove, Revision, Table
+from utsuwa.gateway.table import OutOfStepError, Table
 from utsuwa.gateway.tls import HANDSHAKE_TIMEOUT, SHUTDOWN_TIMEOUT, TlsConnection
 from utsuwa.gateway.tracing import Tracer
 from utsuwa.kit.clock import Clock

@@ -5,8 +5,9 @@ import pytest
 from utsuwa.kit.documents import Document
 from utsuwa.model.kinds import CORE_SERVICE, DOMAIN_MAPPING, INGRESS, SERVICE
 from utsuwa.routing.domain_mapping import UnresolvedError, target_host, target_kind
+from utsuwa.routing.entries import hosts_of
 from utsuwa.routing.messages import Certificate, HostTable, Split
-from utsuwa.routing.table import Table, hosts_of
+from utsuwa.routing.table import Table
 
 LOCAL = "hello.default.svc.cluster.local"
 DOMAIN = "shop.example.org"

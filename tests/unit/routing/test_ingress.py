@@ -5,9 +5,9 @@ import pytest
 from utsuwa.kit.documents import Document
 from utsuwa.model.kinds import ROUTE
 from utsuwa.model.settings import Settings
+from utsuwa.routing.entries import hosts_of
 from utsuwa.routing.hosts import Hosts
 from utsuwa.routing.ingress import ingress_of
-from utsuwa.routing.table import hosts_of
 from utsuwa.routing.traffic import DEFAULT, Target, Traffic
 
 ROUTED = Traffic(

@@ -1,8 +1,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from utsuwa.routing.entries import endpoint_of, hosts_of, probe_of, revision_entry
 from utsuwa.routing.messages import HostTable, Probe, RevisionTable, Split, TaggedSplits
-from utsuwa.routing.table import Table, endpoint_of, hosts_of, probe_of, revision_entry
+from utsuwa.routing.table import Table
 
 Document = dict[str, Any]
 

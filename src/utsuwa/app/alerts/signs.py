@@ -32,7 +32,7 @@ from utsuwa.model.conditions import FALSE, condition
 from utsuwa.model.kinds import DOMAIN_MAPPING, INGRESS, POD, REVISION, SECRET, SERVICE
 from utsuwa.model.lifecycle.revision import CONTAINER_HEALTHY
 from utsuwa.model.meta import labels_of, namespace_of
-from utsuwa.routing.table import secrets_of
+from utsuwa.routing.entries import secrets_of
 
 SAMPLE = 5.0
 """Seconds between two samples of a queue."""

@@ -25,8 +25,9 @@ from utsuwa.model.kinds import INGRESS, POD, REVISION, SECRET
 from utsuwa.model.lifecycle import ingress as lifecycle
 from utsuwa.model.meta import annotations_of
 from utsuwa.model.settings.features import Flag
+from utsuwa.routing.entries import hosts_of, revision_entry, secrets_of
 from utsuwa.routing.messages import RequestLog, RevisionName, RevisionTable, Snapshot
-from utsuwa.routing.table import Table, hosts_of, revision_entry, secrets_of
+from utsuwa.routing.table import Table
 
 REVISION_LABEL = "serving.knative.dev/revision"
 

@@ -17,7 +17,8 @@ from utsuwa.gateway.http2.exchange import Consumer
 from utsuwa.gateway.http2.framing import CANCEL, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM
 from utsuwa.gateway.http2.session import Handler, Session, Stream
 from utsuwa.gateway.http2.translate import Fields
-from utsuwa.gateway.upstream import Pod, PodConnection
+from utsuwa.gateway.pod import Pod
+from utsuwa.gateway.upstream import PodConnection
 from utsuwa.kit.log import get_logger
 
 _log = get_logger(__name__)

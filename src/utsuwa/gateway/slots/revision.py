@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 
 from utsuwa.gateway.core import Core
+from utsuwa.gateway.pod import Pod
+from utsuwa.gateway.revision import Prove, Revision
 from utsuwa.gateway.slots.client import SlotClient
 from utsuwa.gateway.slots.leasing import Leases, Leasing
-from utsuwa.gateway.table import Prove, Revision
-from utsuwa.gateway.upstream import Pod
 from utsuwa.routing.messages import Elsewhere
 
 
