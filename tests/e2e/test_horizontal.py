@@ -104,8 +104,8 @@ def test_pods_that_use_much_get_company_and_quiet_ones_stay_alone(up: Up, tmp_pa
     idle = int(by_service["idle"][0][1].removesuffix("m"))
     assert idle < 50
     assert idle < busy <= 400  # how much of what it asks for it gets is the machine's to say
-    heavy = [row for row in rows if row[0].startswith("memory")]
-    assert int(heavy[0][2].removesuffix("Mi")) >= 60
+    heavy = [int(row[2].removesuffix("Mi")) for row in rows if row[0].startswith("memory")]
+    assert max(heavy) >= 60  # the second one may be filling its ballast yet
     (node,) = up.kubectl("top", "nodes", "--no-headers").stdout.splitlines()
     assert node.split()[2].endswith("%")
 
