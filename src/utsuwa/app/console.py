@@ -1,10 +1,11 @@
 """The console, wired: what it is told of this cluster."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from utsuwa import __version__
+from utsuwa.alerts import Standing
 from utsuwa.apiserver import ApiServer, Authentication, Rbac, User
 from utsuwa.app.history import Fleet, Recorder
 from utsuwa.app.options import Layout
@@ -129,6 +130,7 @@ def build(  # noqa: PLR0913  (all by name)
     recorder: Recorder,
     fleet: Fleet,
     logs: ServiceLogs,
+    standing: Callable[[], Sequence[Standing]],
     clock: Clock,
     ids: Ids,
 ) -> Console:
@@ -141,7 +143,7 @@ def build(  # noqa: PLR0913  (all by name)
         callers=callers,
         sessions=Sessions(layout.console, clock, callers.is_good),
         live=Figures(recorder, fleet),
-        tools=Tools(logs, Builds(layout.images), ids),
+        tools=Tools(logs, Builds(layout.images), ids, standing),
         clock=clock,
         ids=ids,
         version=__version__,

@@ -191,6 +191,7 @@ class ControlPlane:
             recorder=self._recorder,
             fleet=self._fleet,
             logs=logs,
+            standing=self._alerts.standing,
             clock=clock,
             ids=ids,
         )

@@ -1,9 +1,10 @@
 """What the console asks of the rest beside the API: figures of this moment."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from utsuwa.alerts import Standing
 from utsuwa.apiserver import User
 from utsuwa.cluster.port import Key
 from utsuwa.kit.ids import Ids
@@ -82,3 +83,5 @@ class Tools:
     logs: ServiceLogs
     builder: Builder
     ids: Ids
+    standing: Callable[[], Sequence[Standing]]
+    """Alerts that stand, the most urgent first."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import aiohttp
 
+from utsuwa.alerts import Standing
 from utsuwa.apiserver import User
 from utsuwa.cluster.port import Key
 from utsuwa.console import Console, Image, PodsNow, Sessions, Tools
@@ -102,6 +103,8 @@ class Browsing:
     doing: Doing
     builds: Builds
     url: str
+    standing: list[Standing]
+    """Alerts that stand, as a test says."""
 
     async def session(self, name: str = "admin", *groups: str) -> aiohttp.ClientSession:
         """A browser in which `name` is signed in; of the masters when no groups are named."""
@@ -127,6 +130,7 @@ async def browsing(directory: Path, clock: Clock | None = None) -> AsyncIterator
     used = clock or SystemClock()
     listening = socket.create_server(("127.0.0.1", 0))
     tasks, doing, builds, links = TaskSet(), Doing(), Builds(), Links()
+    standing: list[Standing] = []
     async with serving(directory, clock=used, links=links) as api:
         callers = KnownCallers(api)
         for kind in (SERVICE, REVISION, POD, EVENT):
@@ -139,7 +143,7 @@ async def browsing(directory: Path, clock: Clock | None = None) -> AsyncIterator
             callers=callers,
             sessions=Sessions(directory / "console.json", used, callers.is_good),
             live=doing,
-            tools=Tools(ServiceLogs(directory / "logs", used, tuple), builds, Ids()),
+            tools=Tools(ServiceLogs(directory / "logs", used, tuple), builds, Ids(), standing.copy),
             clock=used,
             ids=Ids(),
             version="test",
@@ -147,6 +151,6 @@ async def browsing(directory: Path, clock: Clock | None = None) -> AsyncIterator
         await console.serve([listening], tasks)
         links.console = console
         port = listening.getsockname()[1]
-        yield Browsing(api, console, doing, builds, f"http://127.0.0.1:{port}")
+        yield Browsing(api, console, doing, builds, f"http://127.0.0.1:{port}", standing)
         await console.close()
         await tasks.close()

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from utsuwa.console.pages.banners import NO_BANNERS, Banners
 from utsuwa.console.pages.conditions import Told, told
 from utsuwa.console.pages.services import Doing, Share, shares
 from utsuwa.console.pages.state import State, Tone, state_of
@@ -161,3 +162,4 @@ class ServicePage:
     pods: tuple[PodRow, ...]
     windows: tuple[tuple[str, str], ...]
     now: float
+    alerts: Banners = NO_BANNERS

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from utsuwa.cluster.port import Key
+from utsuwa.console.pages.banners import NO_BANNERS, Banners
 from utsuwa.console.pages.state import State, state_of
 from utsuwa.console.ports import NO_PODS, PodsNow
 from utsuwa.kit.clock import parse_rfc3339
@@ -73,6 +74,7 @@ class ServicesPage:
     namespaces: tuple[str, ...]
     now: float
     may_deploy: bool = False
+    alerts: Banners = NO_BANNERS
 
     @property
     def several(self) -> bool:
@@ -86,13 +88,14 @@ def page(
     *,
     now: float,
     may_deploy: bool = False,
+    alerts: Banners = NO_BANNERS,
 ) -> ServicesPage:
     """The page of these services."""
     rows = tuple(
         sorted((row(one, doing) for one in documents), key=lambda one: (one.namespace, one.name))
     )
     namespaces = tuple(dict.fromkeys(one.namespace for one in rows))
-    return ServicesPage(rows, namespaces, now, may_deploy)
+    return ServicesPage(rows, namespaces, now, may_deploy, alerts)
 
 
 def row(document: Document, doing: Mapping[Key, Doing]) -> Row:

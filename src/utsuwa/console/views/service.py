@@ -11,6 +11,7 @@ from utsuwa.console.pages.conditions import told
 from utsuwa.console.pages.series import WINDOWS, grid, point, served
 from utsuwa.console.pages.services import SHOWN, Doing, doing
 from utsuwa.console.pages.why import Why, why
+from utsuwa.console.views import banners
 from utsuwa.console.visit import Data, Page, Part, Piece, Visit
 from utsuwa.kit.clock import parse_rfc3339, time_of_day
 from utsuwa.kit.documents import Document
@@ -73,6 +74,7 @@ async def look(visit: Visit) -> Sequence[Piece]:
     pieces = [
         Piece("point", "", point([one for one in points if one is not None], second)),
         Piece("marks", "", marks),
+        *banners.look(found.alerts),
         Piece("head", "service.state", found.head.state),
         Piece("trouble", "service.trouble", found.head.state),
         Piece("conditions", "service.conditions", found.conditions),
@@ -129,6 +131,7 @@ def _page(visit: Visit, key: Key, document: Document) -> pages.ServicePage:
         pods=pages.pods(pods),
         windows=tuple((one.name, one.title) for one in WINDOWS.values()),
         now=visit.now,
+        alerts=banners.of_service(visit, key),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from utsuwa.cluster.port import Key
 from utsuwa.console.pages import services as pages
+from utsuwa.console.views import banners
 from utsuwa.console.visit import Page, Piece, Redirect, Visit
 from utsuwa.model.kinds import SERVICE
 from utsuwa.model.meta import name_of, namespace_of
@@ -25,7 +26,10 @@ async def look(visit: Visit) -> Sequence[Piece]:
     """What changes on it: the rows when there are others, else what each of them does."""
     found = _page(visit)
     standing = tuple((row.id, row.url, row.shares) for row in found.rows)
-    pieces = [Piece("rows", "services.rows", Standing(found, standing))]
+    pieces = [
+        *banners.look(found.alerts),
+        Piece("rows", "services.rows", Standing(found, standing)),
+    ]
     for row in found.rows:
         pieces += [
             Piece(f"state.{row.id}", "services.state", row.state),
@@ -68,4 +72,4 @@ def _page(visit: Visit) -> pages.ServicesPage:
             second,
         )
     may = visit.sight.may("create", SERVICE, Key("default", ""))
-    return pages.page(documents, doing, now=visit.now, may_deploy=may)
+    return pages.page(documents, doing, now=visit.now, may_deploy=may, alerts=banners.of_all(visit))
