@@ -44,7 +44,7 @@ def explain(answer: Document, *, now: float, shown: Shown) -> Document:
         "next": {
             "more": _more(current, parameters, wanted),
             "fewer": _fewer(current, parameters, wanted, now=now, shown=shown),
-            "fewerAt": _fewer_at(current, now) if wanted else None,
+            "fewerAt": _fewer_at(current, parameters, wanted, now),
         },
         "coldStarts": list(starts),
         "events": events,
@@ -203,7 +203,11 @@ def _fewer(
     return f"fewer pods at {shown(due)} at the earliest, in {due - now:.0f} s, if no load comes"
 
 
-def _fewer_at(current: Document, now: float) -> str | None:
+def _fewer_at(
+    current: Document, parameters: Document | None, wanted: int | None, now: float
+) -> str | None:
+    if not wanted or wanted <= _floor(parameters):
+        return None
     at = current.get("changesAt")
     return rfc3339_micro(max(now, parse_rfc3339(at))) if at else None
 

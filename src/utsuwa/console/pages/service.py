@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from utsuwa.console.pages.banners import NO_BANNERS, Banners
 from utsuwa.console.pages.conditions import Told, told
 from utsuwa.console.pages.services import Doing, Share, shares
+from utsuwa.console.pages.short import UNKNOWN, UNKNOWN_ERRORS, Answer
 from utsuwa.console.pages.state import State, Tone, state_of
 from utsuwa.kit.clock import parse_rfc3339
 from utsuwa.kit.documents import Document, dig
@@ -163,3 +164,6 @@ class ServicePage:
     windows: tuple[tuple[str, str], ...]
     now: float
     alerts: Banners = NO_BANNERS
+    short: tuple[Answer, ...] = UNKNOWN
+    errors: Answer = UNKNOWN_ERRORS
+    """Both come when they are known: the first paint waits for nothing."""

@@ -10,7 +10,8 @@ from utsuwa.console.pages import service as pages
 from utsuwa.console.pages.conditions import told
 from utsuwa.console.pages.series import WINDOWS, grid, point, served
 from utsuwa.console.pages.services import SHOWN, Doing, doing
-from utsuwa.console.pages.why import Why, why
+from utsuwa.console.pages.short import errors, short
+from utsuwa.console.pages.why import why
 from utsuwa.console.views import banners
 from utsuwa.console.visit import Data, Page, Part, Piece, Visit
 from utsuwa.kit.clock import parse_rfc3339, time_of_day
@@ -71,6 +72,7 @@ async def look(visit: Visit) -> Sequence[Piece]:
     known = visit.live.revisions(*key)
     points = [visit.live.points(one, second).get(second) for one in known]
     marks = [[mark.time, mark.kind, mark.revision, mark.text] for mark in visit.live.marks(known)]
+    explained = await _explained(visit, key)
     pieces = [
         Piece("point", "", point([one for one in points if one is not None], second)),
         Piece("marks", "", marks),
@@ -79,7 +81,8 @@ async def look(visit: Visit) -> Sequence[Piece]:
         Piece("trouble", "service.trouble", found.head.state),
         Piece("conditions", "service.conditions", found.conditions),
         Piece("pods", "service.pods", found.pods),
-        Piece("why", "service.why", await _why(visit, key)),
+        Piece("why", "service.why", why(explained, time_of_day)),
+        Piece("short", "service.short", short(explained, now=visit.now, shown=time_of_day)),
     ]
     for row in found.revisions:
         pieces += [
@@ -107,8 +110,10 @@ async def revisions(visit: Visit) -> Part:
     query = {"step": "60", "since": since, "revisions": "true"}
     history = await visit.api.get(SERVICE, key, "history", query)
     found = _page(visit, key, document)
-    return Part("parts/revisions.html", {"rows": found.revisions, "served": served(history),
-                                         "now": visit.now, "head": found.head})  # fmt: skip
+    told = served(history)
+    return Part("parts/revisions-told.html", {"rows": found.revisions, "served": told,
+                                              "now": visit.now, "head": found.head,
+                                              "errors": errors(told)})  # fmt: skip
 
 
 def _page(visit: Visit, key: Key, document: Document) -> pages.ServicePage:
@@ -135,7 +140,7 @@ def _page(visit: Visit, key: Key, document: Document) -> pages.ServicePage:
     )
 
 
-async def _why(visit: Visit, key: Key) -> Why:
+async def _explained(visit: Visit, key: Key) -> list[Document]:
     """What `utsuwa explain` tells, of the revisions that are scaled."""
     found = []
     mine = revisions_of(visit, key)
@@ -146,4 +151,4 @@ async def _why(visit: Visit, key: Key) -> Why:
             continue
         answer = await visit.api.get(POD_AUTOSCALER, revision, "decisions")
         found.append(explain(answer, now=visit.now, shown=time_of_day))
-    return why(found, time_of_day)
+    return found
