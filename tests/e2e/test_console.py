@@ -1,16 +1,20 @@
 """The console in a real browser: each page in light, dark and at the width of a phone; the live
-parts, the keyboard, a restart of control, a reader who may not act."""
+parts, what it answers, the keyboard, a restart of control, a reader who may not act."""
 
 import json
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from tests.e2e.browser import KEEP, LOOKS, Chromium, chromium
+from tests.e2e.browser import KEEP, LOOKS, Chromium, Looking, chromium
 from tests.e2e.conftest import SAMPLES, Up, until
+
+from utsuwa.console.pages.words import ms
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -34,16 +38,43 @@ ThreadingHTTPServer(("", int(os.environ["PORT"])), Shop).serve_forever()
 """
 
 
+CRASHES = "raise SystemExit('no database at db.internal:5432')\n"
+WINDOW = "60s" if KEEP else "6s"
+"""Over which the autoscaler averages: short, to see pods go."""
+
+
+def manifest(name: str, image: str, concurrency: int) -> str:
+    return f"""\
+apiVersion: serving.knative.dev/v1
+kind: Service
+metadata: {{name: {name}}}
+spec:
+  template:
+    metadata: {{annotations: {{autoscaling.knative.dev/window: {WINDOW}}}}}
+    spec:
+      containerConcurrency: {concurrency}
+      containers: [{{image: {image}}}]
+---
+"""
+
+
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """A cluster with a shop: its second revision gets a part of the traffic, and throws errors."""
+    """A cluster with a shop, of which the second revision gets a part of the traffic and throws
+    errors; a service that makes many pods; one that crashes."""
     directory = tmp_path_factory.mktemp("console")
-    source = directory / "shop"
-    source.mkdir()
-    (source / "main.py").write_text(APP)
     running = Up(directory / "data").start().ready()
-    running.run("deploy", "hello", "--source", str(SAMPLES / "hello"))
-    running.run("deploy", "shop", "--source", str(source), "--concurrency", "4")
+    for name, text in (("shop", APP), ("crashes", CRASHES)):
+        (directory / name).mkdir()
+        (directory / name / "main.py").write_text(text)
+    running.run("deploy", "crashes", "--source", str(directory / "crashes"), "--no-wait")
+    running.run("build", str(SAMPLES / "hello"), "-t", "dev.local/hello:1")
+    running.run("build", str(SAMPLES / "autoscale"), "-t", "dev.local/many:1")
+    (directory / "services.yaml").write_text(
+        manifest("hello", "dev.local/hello:1", 0) + manifest("many", "dev.local/many:1", 1)
+    )
+    running.kubectl("apply", "-f", str(directory / "services.yaml"))
+    running.run("deploy", "shop", "--source", str(directory / "shop"), "--concurrency", "4")
     running.run("deploy", "shop", "--env", "BAD=0.5", "--no-traffic")
     running.run("traffic", "shop", "--to", "shop-00001=70,shop-00002=30")
     yield running
@@ -60,26 +91,37 @@ def browser(up: Up) -> Iterator[Chromium]:
 @pytest.fixture(scope="module")
 def load(up: Up) -> Iterator[None]:
     """Requests without end, until the tests are over."""
+    with requests(up, "shop", ["/cart"] * 8 + ["/missing"], 4, pause=0.05) as over:
+        if KEEP:  # a picture should show something
+            over.wait(100)
+        yield
+
+
+@contextmanager
+def requests(
+    up: Up, service: str, paths: list[str], at_once: int, pause: float = 0.0
+) -> Iterator[threading.Event]:
+    """So many requests at once, each followed by the next."""
     over = threading.Event()
 
     def send(number: int) -> None:
         while not over.is_set():
             number += 1
             try:
-                up.call("shop.default.localhost", "/missing" if number % 9 == 0 else "/cart")
+                up.call(f"{service}.default.localhost", paths[number % len(paths)])
             except OSError:
                 over.wait(0.2)
-            over.wait(0.05)
+            over.wait(pause)
 
-    threads = [threading.Thread(target=send, args=(number,)) for number in range(4)]
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(at_once)]
     for thread in threads:
         thread.start()
-    if KEEP:  # a picture should show something
-        over.wait(100)
-    yield
-    over.set()
-    for thread in threads:
-        thread.join()
+    try:
+        yield over
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
 
 
 @pytest.mark.parametrize("look", LOOKS)
@@ -124,35 +166,99 @@ def test_charts_go_on_by_themselves(browser: Chromium, load: None) -> None:
         tab.check()
 
 
-def test_one_sees_which_revision_throws_the_500s(browser: Chromium, up: Up, load: None) -> None:
+# --- what somebody who has never seen it can answer: the click path of docs/guides/observing.md ----
+
+
+def opened(tab: Looking, service: str) -> Any:
+    """The page of a service, as one gets there: from the list, by a click."""
+    tab.goto("/services")
+    tab.page.get_by_role("link", name=service, exact=True).click()
+    tab.page.wait_for_url(f"**/services/default/{service}")
+    return tab.page
+
+
+def followed(page: Any, question: str, title: str) -> Any:
+    """Click what answers the question in short; where it leads is in sight, and given back."""
+    page.get_by_role("region", name="In short").get_by_role("link", name=question).click()
+    heading = page.get_by_role("heading", name=title, exact=True)
+    top = until(lambda: (box := heading.bounding_box()) and box["y"] >= 0 and box, 10, title)["y"]
+    assert top < page.viewport_size["height"]
+    return page.locator("section", has=heading)
+
+
+def test_why_are_there_so_many_pods_and_when_will_there_be_fewer(browser: Chromium, up: Up) -> None:
+    answer = re.compile(r"(\d+) ready")
+    with browser.look() as tab:
+        with requests(up, "many", ["/?sleep=1000"], 5):
+            page = opened(tab, "many")
+            pods, fewer = page.locator("#answer-1"), page.locator("#answer-2")
+
+            def settled() -> int:
+                """As many as kubectl sees, and all that are wanted."""
+                text = pods.inner_text()
+                ready = sum(map(_is_ready, _pods(up, "many")))
+                told = answer.search(text)
+                same = told and int(told[1]) == ready and "wanted" not in text
+                return ready if same and ready >= 5 else 0
+
+            most = until(settled, 60, "five pods and more, on the page too")
+            assert re.search(
+                rf"because average concurrency [\d.]+ .*needs {most}", pods.inner_text()
+            )
+            said = re.compile(r"in \d+ s at the earliest\s+at \d\d:\d\d:\d\d, if no load comes")
+            until(lambda: said.search(fewer.inner_text()), 20, "when there will be fewer")
+            tab.check("answers-light")
+            card = followed(page, "Pods now", "Why this many pods")
+            assert "needs" in card.locator("dt:text('Why') + dd").inner_text()
+            page.go_back()
+            card = followed(page, "Fewer pods", "Why this many pods")
+            assert "at the earliest" in card.locator("dt:text('Next') + dd").inner_text()
+        until(lambda: (now := answer.search(pods.inner_text())) and int(now[1]) < most, 60, "fewer")
+
+
+def _is_ready(pod: Any) -> bool:
+    conditions = pod["status"].get("conditions", [])
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def test_what_did_the_last_cold_start_cost_and_where(browser: Chromium, up: Up) -> None:
+    until(lambda: not _pods(up, "hello"), 120, "hello at zero")
+    assert up.call("hello.default.localhost")[0] == 200
+
+    def told() -> Any:
+        starts = json.loads(up.run("explain", "hello", "-o", "json").stdout)["revisions"][0]
+        return starts["coldStarts"] and starts["coldStarts"][-1]
+
+    last = until(told, 20, "a receipt")
+    most = max(last["phases"], key=lambda name: last["phases"][name])
+    with browser.look() as tab:
+        page = opened(tab, "hello")
+        answer = page.locator("#answer-3")
+        answer.filter(has_text=ms(last["total"])).wait_for()
+        assert f"most of it: {most}" in answer.inner_text()
+        row = followed(page, "Last cold start", "Cold starts").locator("li").first
+        for name, value in last["phases"].items():
+            assert f"{name} {ms(value)}" in row.inner_text()
+        assert "woken by GET / from 127.0.0.1" in page.locator("#why").inner_text()
+        tab.check()
+
+
+def test_which_revision_throws_the_500s(browser: Chromium, up: Up, load: None) -> None:
     """`5xx, 1 h`: the second revision has some, the first has none."""
     with browser.look() as tab:
 
-        def errors() -> dict[str, int]:
-            tab.goto("/services/default/shop")
-            rows = tab.page.locator("#revisions-table tbody tr")
-            rows.first.locator("td").nth(7).filter(has_text="…").wait_for(state="detached")
-            cells = [row.locator("th, td").all_inner_texts() for row in rows.all()]
-            return {cell[0].strip(): int(cell[8].replace(",", "")) for cell in cells}
+        def told() -> bool:
+            page = opened(tab, "shop")
+            page.locator("#errors b", has_text="…").wait_for(state="detached")
+            return "shop-00002: " in page.locator("#errors").inner_text()
 
-        found = until(
-            lambda: (one := errors()).get("shop-00002") and one, 60, "errors of shop-00002"
-        )
+        until(told, 60, "errors of shop-00002")
+        card = followed(tab.page, "5xx, last hour", "Revisions")
+        rows = card.locator("tbody tr")
+        cells = [row.locator("th, td").all_inner_texts() for row in rows.all()]
+        found = {cell[0].strip(): int(cell[8].replace(",", "")) for cell in cells}
+        assert found["shop-00002"] > 0
         assert found["shop-00001"] == 0
-
-
-def test_why_and_what_a_cold_start_cost_are_the_words_of_explain(browser: Chromium, up: Up) -> None:
-    until(lambda: not _pods(up, "hello"), 120, "hello at zero")
-    assert up.call("hello.default.localhost")[0] == 200
-    told = json.loads(up.run("explain", "hello", "-o", "json").stdout)["revisions"][0]
-    with browser.look() as tab:
-        tab.goto("/services/default/hello")
-        tab.page.locator(".starts li").first.wait_for()
-        text = tab.page.locator("#why").inner_text()
-        assert "woken by GET / from 127.0.0.1" in text
-        assert told["limits"]
-        assert "min-scale 0" in text
-        assert "most of it:" in tab.page.locator(".starts").inner_text()
         tab.check()
 
 
@@ -256,3 +362,20 @@ def test_who_has_a_token_signs_in_with_it(browser: Chromium, up: Up) -> None:
         tab.page.wait_for_url("**/services")
         assert tab.page.get_by_role("link", name="shop", exact=True).is_visible()
         tab.check()
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_an_alert_comes_by_itself_and_says_what_to_do(browser: Chromium, look: str) -> None:
+    with browser.look(look) as tab:
+        tab.goto("/services")
+        alerts = tab.page.get_by_role("region", name="Alerts")
+        alerts.get_by_text("Crash loop").wait_for(timeout=90_000)
+        assert alerts.get_attribute("aria-live") == "polite"
+        assert "What to do" in alerts.inner_text()
+        assert "utsuwa logs crashes" in alerts.inner_text()
+        tab.check(f"alert-{look}")
+        alerts.get_by_role("link", name="default/crashes").click()
+        tab.page.wait_for_url("**/services/default/crashes")
+        alerts.get_by_text("Crash loop").wait_for()
+        tab.page.locator("#answer-1 b", has_text="…").wait_for(state="detached")
+        tab.check(f"alert-service-{look}")
