@@ -6,6 +6,7 @@ one point a second and makes a point a minute of them; a :class:`Block` is what 
 """
 
 from utsuwa.series.block import Block, fold, pack, unpack
+from utsuwa.series.life import Life, away
 from utsuwa.series.point import (
     COLUMNS,
     MEMORY_UNIT,
@@ -27,9 +28,11 @@ __all__ = [
     "SECOND",
     "TENTHS",
     "Block",
+    "Life",
     "Mark",
     "Point",
     "Track",
+    "away",
     "fold",
     "merged",
     "pack",

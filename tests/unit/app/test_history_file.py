@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from utsuwa.app.history.file import Asked, Batch, HistoryFile, Kept, Name
-from utsuwa.series import MINUTE, SECOND, Block, Mark, Point, fold
+from utsuwa.series import MINUTE, SECOND, Block, Life, Mark, Point, fold
 
 NOW = 1_700_000_000
 WEB = Name("default", "web-00001", "web")
@@ -158,4 +158,17 @@ async def test_one_that_is_not_open_has_nothing(tmp_path: Path) -> None:
     """Before the start and after the end."""
     file = HistoryFile(tmp_path / "history.db")
     assert await kept(file) == Kept({}, [])
+    await file.close()
+
+
+async def test_it_knows_when_there_was_somebody_to_look(tmp_path: Path) -> None:
+    """Each life once, as far as it came; for a week."""
+    file = HistoryFile(tmp_path / "history.db")
+    file.start()
+    for until in (NOW + 10, NOW + 20):
+        file.write(Batch(NOW, life=Life(NOW, until)))
+    file.write(Batch(NOW, life=Life(NOW + 50, NOW + 60)))
+    assert (await kept(file)).lives == [(NOW, NOW + 20), (NOW + 50, NOW + 60)]
+    file.write(Batch(NOW + 7 * 24 * 3600 + 30))
+    assert (await kept(file)).lives == [(NOW + 50, NOW + 60)]
     await file.close()

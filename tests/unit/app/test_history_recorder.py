@@ -18,7 +18,7 @@ from utsuwa.kit.tasks import TaskSet
 from utsuwa.model.kinds import DEPLOYMENT, POD, REVISION, SERVICE
 from utsuwa.model.usage import PodUse
 from utsuwa.routing.messages import RevisionStats, Stats, Wake
-from utsuwa.series import MEMORY_UNIT, Block, Mark
+from utsuwa.series import MEMORY_UNIT, Block, Life, Mark
 from utsuwa.testing.cluster import memory_cluster
 
 pytestmark = pytest.mark.looptime
@@ -44,7 +44,8 @@ class Memory:
             for name, block in batch.blocks:
                 if block.step == asked.step:
                     found.setdefault(name.revision, []).append(block)
-        return Kept(found, [mark for batch in self.batches for _, mark in batch.marks])
+        lives = [batch.life for batch in self.batches if batch.life is not None]
+        return Kept(found, [mark for batch in self.batches for _, mark in batch.marks], lives)
 
 
 @dataclass
@@ -246,3 +247,26 @@ async def test_the_end_hands_over_everything() -> None:
         world.recorder.seal()
         steps = {block.step for batch in world.archive.batches for _, block in batch.blocks}
         assert steps == {1, 60}
+
+
+async def test_a_time_without_a_recorder_is_told_as_such() -> None:
+    """Between two lives, and only there."""
+    async with running() as world:
+        await world.revision()
+        born = int(world.clock.now())
+        world.archive.write(Batch(0.0, life=Life(born - 50, born - 21)))
+        await world.clock.sleep(5)
+        assert (await world.ask(since=born - 40))["away"] == [[born - 20, born - 1]]
+        assert (await world.ask(since=born - 10))["away"] == [[born - 10, born - 1]]
+        assert (await world.ask(since=born + 1))["away"] == []
+
+
+async def test_a_quiet_recorder_says_now_and_then_that_it_is_there() -> None:
+    """Once a minute, and at its end."""
+    async with running() as world:
+        await world.clock.sleep(200)
+        assert 3 <= len(world.archive.batches) <= 5
+        world.recorder.seal()
+        last = world.archive.batches[-1].life
+        assert last is not None
+        assert last.until == world.recorder.second

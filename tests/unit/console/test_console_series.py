@@ -64,3 +64,19 @@ def test_answers_of_each_revision_are_counted() -> None:
     revisions = {"a": shown([(NOW, Point(s2=2)), (NOW + 60, Point(s2=1, s5=4))]), "b": shown([])}
     told = served(a_history({}, revisions=revisions))
     assert (told["a"]["2xx"], told["a"]["5xx"], told["b"]["5xx"]) == (3, 4, 0)
+
+
+def test_while_control_was_away_there_is_a_gap_and_no_zero() -> None:
+    history = a_history(
+        {NOW: Point(s2=4), NOW + 5: Point(s2=2)}, NOW + 6, away=[[NOW + 1, NOW + 3]]
+    )
+    told = grid(history, WINDOWS["5m"], NOW)["columns"]
+    assert told["2xx"] == [4, None, None, None, 0, 2, 0]
+    assert told["ready"] == [0, None, None, None, 0, 0, 0]
+
+
+def test_of_a_wider_grid_only_what_is_wholly_unknown_is_a_gap() -> None:
+    history = a_history({NOW: Point(s2=5)}, NOW + 19, away=[[NOW + 3, NOW + 16]])
+    told = grid(history, WINDOWS["1h"], NOW)["columns"]
+    assert told["2xx"] == [1.0, None, None, 0]
+    assert told["memory"] == [0, None, None, 0]

@@ -32,6 +32,11 @@ def test_why_there_are_so_many_and_when_there_will_be_fewer() -> None:
     assert less == ("in 58 s at the earliest", "at <58>, if no load comes until then")
 
 
+def test_what_the_load_is_comes_first() -> None:
+    why = [{"code": "starved", "sentence": "at once"}, {"code": "stable-load", "sentence": "load"}]
+    assert told(explained(why=why))[0] == ("1 ready", "because load; at once")
+
+
 def test_pods_that_come_and_go_are_told_apart() -> None:
     pods, less, _ = told(explained(pods={"ready": 2, "pending": 3, "terminating": 1}, wanted=5))
     assert pods[0] == "2 ready, 3 starting, 1 ending, 5 wanted"

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from utsuwa.kit.log import get_logger
-from utsuwa.series import MINUTE, SECOND, Block, Mark, pack, unpack
+from utsuwa.series import MINUTE, SECOND, Block, Life, Mark, pack, unpack
 
 _log = get_logger(__name__)
 
@@ -52,6 +52,7 @@ CREATE TABLE IF NOT EXISTS notes (
     body BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS by_kind ON notes (kind, time);
+CREATE TABLE IF NOT EXISTS lives (start INTEGER PRIMARY KEY, until INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS marks (
     series INTEGER NOT NULL, time REAL NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL,
     PRIMARY KEY (series, time, kind)
@@ -82,6 +83,8 @@ class Batch(NamedTuple):
     blocks: Sequence[tuple[Name, Block]] = ()
     marks: Sequence[tuple[Name, Mark]] = ()
     notes: Sequence[tuple[Name, Note]] = ()
+    life: Life | None = None
+    """That of the recorder, as far as it has come."""
 
 
 class Asked(NamedTuple):
@@ -96,10 +99,11 @@ class Asked(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What the file has of it: blocks by revision, and marks."""
+    """What the file has of it: blocks by revision, and marks; when there was a recorder."""
 
     blocks: dict[str, list[Block]]
     marks: list[Mark]
+    lives: list[Life] = []  # noqa: RUF012  (nobody changes it)
 
 
 _Job = Callable[[], None]
@@ -274,6 +278,8 @@ class HistoryFile:
                 "INSERT INTO notes (series, kind, time, body) VALUES (?,?,?,?)",
                 [(self._id(name), *note) for name, note in batch.notes],
             )
+            if batch.life is not None:
+                connection.execute("INSERT OR REPLACE INTO lives VALUES (?,?)", batch.life)
             self._prune(batch.now)
             connection.execute("COMMIT")
         except BaseException:
@@ -302,6 +308,7 @@ class HistoryFile:
             connection.execute(
                 "DELETE FROM blocks WHERE step = ? AND until < ?", (step, int(now) - seconds)
             )
+        connection.execute("DELETE FROM lives WHERE until < ?", (int(now) - KEPT[MINUTE],))
         connection.execute("DELETE FROM marks WHERE time < ?", (now - KEPT[MINUTE],))
         connection.execute(
             "DELETE FROM notes WHERE time < ? OR id <= (SELECT max(id) FROM notes) - ?",
@@ -355,7 +362,8 @@ class HistoryFile:
                 (asked.namespace, value, asked.since, asked.until + asked.step),
             )
         ]
-        return Kept(blocks, marks)
+        lives = [Life(*row) for row in connection.execute("SELECT start, until FROM lives")]
+        return Kept(blocks, marks, lives)
 
 
 def _resolve(answer: "asyncio.Future[R]", found: R) -> None:

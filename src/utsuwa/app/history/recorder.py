@@ -7,7 +7,7 @@ second is made. What comes later still is counted in the next one, so that no re
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from utsuwa.app.history.file import Asked, Batch, Kept, Name
 from utsuwa.app.history.fleet import Fleet, State
@@ -19,9 +19,11 @@ from utsuwa.series import (
     NOTHING,
     SECOND,
     TENTHS,
+    Life,
     Mark,
     Point,
     Track,
+    away,
     fold,
     merged,
     together,
@@ -31,6 +33,8 @@ LAG = 0.5
 """Seconds after the end of a second at which its point is made."""
 FLUSH_EVERY = 10
 """Seconds between two batches for the file."""
+ALIVE_EVERY = 60
+"""Seconds between two notes that we are still there, while nothing else is written."""
 SETTLING = 10.0
 """Seconds after our own start in which nobody knows whether a revision rested before."""
 QUIET = 120
@@ -64,6 +68,15 @@ class Archive(Protocol):
         ...
 
 
+class Past(NamedTuple):
+    """What was: points of each revision by time, marks, and the spans of which nothing is known
+    because there was no recorder, each with its first and last second."""
+
+    points: dict[str, dict[int, Point]]
+    marks: list[Mark]
+    away: list[tuple[int, int]]
+
+
 class Sinks:
     """Several who want to know of traffic, told in order."""
 
@@ -93,7 +106,7 @@ class Recorder:
 
     Mutable state, changed on the loop only: `_tracks` by revision; `_figures`, what gateways told
     since the last point, and `_states`, what pods there were at its end; `_marks`, of the last
-    minutes; `_panic`, the revisions in panic.
+    minutes; `_panic`, the revisions in panic; `_alive`, until when the file knows of us.
     """
 
     def __init__(self, file: Archive, fleet: Fleet, clock: Clock, *, panicking: Panicking) -> None:
@@ -104,6 +117,7 @@ class Recorder:
         self._started = clock.now()
         self._life = math.floor(self._started)
         self._second = self._life - 1
+        self._alive = 0
         self._tracks: dict[Key, Track] = {}
         self._seen: dict[Key, int] = {}
         self._states: dict[Key, State] = {}
@@ -178,7 +192,7 @@ class Recorder:
         for track in self._tracks.values():
             track.end_minute(second)
 
-    def flush(self) -> None:
+    def flush(self, *, last: bool = False) -> None:
         """Hand all that is new to the file, and forget who is long silent."""
         blocks = [
             (self._name(key), block)
@@ -186,9 +200,10 @@ class Recorder:
             for block in track.unwritten()
         ]
         marks, self._unwritten = self._unwritten, []
-        if blocks or marks:
+        if blocks or marks or last or self._second >= self._alive + ALIVE_EVERY:
             named = [(self._name(key), mark) for key, mark in marks]
-            self._file.write(Batch(self._clock.now(), blocks, named))
+            self._alive = self._second
+            self._file.write(Batch(self._clock.now(), blocks, named, life=self._lived()))
         for key in [key for key, seen in self._seen.items() if seen < self._second - QUIET]:
             del self._tracks[key], self._seen[key]
             self._panic.discard(key)
@@ -199,15 +214,12 @@ class Recorder:
         """The end: hand over what there is, complete or not."""
         for track in self._tracks.values():
             track.seal()
-        self.flush()
+        self.flush(last=True)
 
     # --- reading --------------------------------------------------------------------------------
 
-    async def read(
-        self, revisions: Sequence[Key], asked: Asked
-    ) -> tuple[dict[str, dict[int, Point]], list[Mark]]:
-        """Points of each revision and marks; `revisions` are those that are known here of what is
-        `asked` for."""
+    async def read(self, revisions: Sequence[Key], asked: Asked) -> Past:
+        """What was; `revisions` are those that are known here of what is `asked` for."""
         here = {key: self._tracks[key] for key in revisions if key in self._tracks}
         kept = Kept({}, [])
         if not all(self._has_all(self._tracks.get(key), asked) for key in revisions):
@@ -222,9 +234,10 @@ class Recorder:
             if key in known and asked.since <= mark.time < asked.until + asked.step
         ]
         marks = {(mark.time, mark.kind, mark.revision): mark for mark in (*kept.marks, *latest)}
-        return (
+        return Past(
             {name: fold(found, asked.since, asked.until) for name, found in blocks.items()},
             sorted(marks.values(), key=lambda mark: mark.time),
+            away([*kept.lives, self._lived()], asked.since, asked.until),
         )
 
     def latest(self, revision: Key, since: int) -> dict[int, Point]:
@@ -236,6 +249,9 @@ class Recorder:
         """What happened to `revisions` in the latest two minutes at least."""
         known = set(revisions)
         return [mark for key, mark in self._marks if key in known]
+
+    def _lived(self) -> Life:
+        return Life(self._life, max(self._life, self._second))
 
     def _has_all(self, track: Track | None, asked: Asked) -> bool:
         """Whether the file can add nothing."""

@@ -45,12 +45,13 @@ class Told:
             until=until,
         )
         known = self._fleet.revisions(key.namespace, key.name) if kind is SERVICE else [key]
-        series, marks = await self._recorder.read(known, asked)
+        series, marks, away = await self._recorder.read(known, asked)
         answer: Document = {
             "step": step,
             "until": until,
             "columns": list(COLUMNS),
             "series": shown(list(_total(series).items())),
+            "away": [list(span) for span in away],
             "marks": [[mark.time, mark.kind, mark.revision, mark.text] for mark in marks],
         }
         if parts:

@@ -40,8 +40,8 @@ Column = list[float | None]
 def grid(history: Document, window: Window, since: int) -> Document:
     """The columns of `history` (as the API tells it) on an even grid from `since` on.
 
-    Requests are a second's; a latency is null where there was no request. A second of which
-    nothing is known was one in which nothing happened.
+    Requests are a second's; a latency is null where there was no request. A second without a point
+    was one in which nothing happened, and everything is null where control was away.
     """
     first = since - since % window.grid
     count = max(1, (int(history["until"]) - first) // window.grid + 1)
@@ -49,12 +49,15 @@ def grid(history: Document, window: Window, since: int) -> Document:
     columns: dict[str, Column] = {name: [0] * count for name in CHARTED}
     for name in LATENCIES:
         columns[name] = [None] * count
-    for row, time in enumerate(told["time"]):
-        place = (int(time) - first) // window.grid
+    places = [(int(time) - first) // window.grid for time in told["time"]]
+    for place in _away(history, first, count, window.grid) - set(places):
+        for column in columns.values():
+            column[place] = None
+    for row, place in enumerate(places):
         if 0 <= place < count:
             _add(columns, place, {name: told[name][row] for name in COLUMNS})
     for name in COUNTS:
-        columns[name] = [round((value or 0) / window.grid, 3) for value in columns[name]]
+        columns[name] = [_rate(value, window.grid) for value in columns[name]]
     return {
         "window": window.name,
         "grid": window.grid,
@@ -62,6 +65,19 @@ def grid(history: Document, window: Window, since: int) -> Document:
         "columns": columns,
         "marks": [mark for mark in history["marks"] if mark[0] >= first],
     }
+
+
+def _rate(count: float | None, seconds: int) -> float | None:
+    return None if count is None else round(count / seconds, 3)
+
+
+def _away(history: Document, first: int, count: int, width: int) -> set[int]:
+    """The places of the grid of which all of the time is unknown."""
+    found: set[int] = set()
+    for start, end in history.get("away") or ():
+        whole = range(-(-(start - first) // width), (end + 1 - first) // width)
+        found.update(place for place in whole if 0 <= place < count)
+    return found
 
 
 def point(points: Iterable[Point], second: int) -> Document:

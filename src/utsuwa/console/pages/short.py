@@ -22,6 +22,8 @@ class Answer:
     tone: str = ""
 
 
+_MEASURED = frozenset({"stable-load", "panic-load", "use"})
+"""Reasons that say what the load is: the first to be told."""
 UNKNOWN = tuple(
     Answer(question, "…", "", where)
     for question, where in (
@@ -53,7 +55,8 @@ def _pods(busy: Sequence[Document]) -> Answer:
 
 
 def _because(one: Document, *, several: bool) -> str:
-    told = "; ".join(reason["sentence"] for reason in one["why"])
+    reasons = sorted(one["why"], key=lambda reason: reason.get("code") not in _MEASURED)
+    told = "; ".join(reason["sentence"] for reason in reasons)
     return f"{one['revision']}: {told}" if several else told
 
 

@@ -39,7 +39,7 @@
     const rows = chart.lines.map(([name]) => told.columns[name]);
     if (!chart.stack) return [times(), ...rows];
     const sums = [];
-    rows.forEach((row, place) => sums.push(row.map((value, index) => value + (place ? sums[place - 1][index] : 0))));
+    rows.forEach((row, place) => sums.push(row.map((value, index) => (value === null ? null : value + (place ? sums[place - 1][index] : 0)))));
     return [times(), ...sums];
   }
 
