@@ -227,6 +227,11 @@ def test_services_call_one_another_by_name(services: Up) -> None:
             until(partial(reaches, services, pod, host), what=f"{caller} reaches {host}")
 
 
+def test_who_is_no_pod_is_not_answered_by_names_inside(services: Up) -> None:
+    status, text = services.call("bundle.default.svc.cluster.local", "/cgi-bin/answer")
+    assert (status, "pods alone may call" in text) == (404, True)
+
+
 def reaches(up: Up, pod: str, host: str) -> bool:
     command = ("busybox", "wget", "-q", "-O", "-", f"http://{host}/cgi-bin/answer")
     done = up.kubectl("exec", pod, "-c", "serve", "--", *command, check=False)

@@ -16,7 +16,8 @@ def service_names(options: ControlOptions) -> ServiceNames:
     return ServiceNames(
         Layout(options.data_dir).hosts,
         boxes=options.pods_address,
-        processes=options.address if options.address_has_gateway else "",
+        processes=options.inside_address
+        or (options.address if options.address_has_gateway else ""),
     )
 
 

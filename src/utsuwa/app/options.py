@@ -87,6 +87,8 @@ class ControlOptions:
     console_fds: tuple[int, ...] = ()
     pods_address: str = ""
     """Where containers reach the gateway on port 80, or ""."""
+    inside_address: str = ""
+    """Where processes do, and nobody else has a reason to; or ""."""
 
     def to_environment(self) -> str:
         """One environment variable's worth."""

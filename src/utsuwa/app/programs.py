@@ -33,6 +33,7 @@ class Programs:
         environment = {
             "UTSUWA_GATEWAY_FDS": ",".join(map(str, fds)),
             "UTSUWA_GATEWAY_TLS_FDS": ",".join(map(str, tls_fds)),
+            "UTSUWA_INSIDE": ",".join(self._listeners.inside(self._options.runtime)),
             "UTSUWA_LINK": str(self._layout.link),
             "UTSUWA_LOGS": str(self._layout.logs),
             "UTSUWA_HOLDS": str(self._layout.pods),
@@ -79,6 +80,7 @@ class Programs:
             ready_fd=self._report_to,
             anonymous=self._options.anonymous,
             pods_address=self._listeners.pods_address,
+            inside_address=self._listeners.inside_address,
         )
         environment = {"UTSUWA_CONTROL": options.to_environment()}
         inherited = fds + gke_fds + metrics_fds + console_fds

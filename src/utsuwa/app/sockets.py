@@ -35,6 +35,8 @@ class Listeners:
     address_has_gateway: bool = False
     pods_address: str = ""
     """Where containers reach the gateway on port 80; "" where they do not."""
+    inside_address: str = ""
+    """Where processes do, apart from everybody else; "" where they have no such address."""
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -49,6 +51,11 @@ class Listeners:
         groups = (*once, *self.more, *self.more_tls)
         for listener in (one for group in groups for one in group):
             listener.close()
+
+    def inside(self, runtime: str) -> tuple[str, ...]:
+        """The addresses that pods alone call; none where some kind of pod has no such address."""
+        apart = self.pods_address if runtime == "container" else self.inside_address
+        return tuple(one for one in (self.inside_address, self.pods_address) if one and apart)
 
     def worker(self, number: int) -> list[socket.socket]:
         """Those of the gateway's worker `number`, counted from 0."""
@@ -244,6 +251,8 @@ def _bind_address(address: str, gke_port: int, listeners: Listeners) -> None:
             listeners.address_has_api = True
         else:
             listeners.address_has_gateway = True
+    if listeners.address_has_gateway and _is_ipv4(address):
+        _bind_inside(address, listeners)
     if listeners.address_has_api:  # gcloud finds here which address to call, and then calls 443
         try:
             listeners.gke.append(listen(address, gke_port))
@@ -252,6 +261,38 @@ def _bind_address(address: str, gke_port: int, listeners: Listeners) -> None:
                 f"{address}:{gke_port} not served: {_reason(error)}; gcloud --platform=gke cannot "
                 "find this cluster. Choose another port with --gke-port"
             )
+
+
+def _is_ipv4(address: str) -> bool:
+    try:
+        socket.inet_pton(socket.AF_INET, address)
+    except OSError:
+        return False
+    return True
+
+
+def _bind_inside(address: str, listeners: Listeners) -> None:
+    """An address for calls from pod to pod: who calls there comes from inside."""
+    inside = inside_of(address)
+    try:
+        listeners.gateway.append(listen(inside, 80))
+    except OSError as error:
+        listeners.notes.append(
+            f"{inside}:80 not served: {_reason(error)}; services with visibility cluster-local "
+            "are answered to everybody. Choose another with --address"
+        )
+    else:
+        listeners.inside_address = inside
+
+
+def inside_of(address: str) -> str:
+    """The loopback address that goes with the IPv4 `address`, another one for each of loopback.
+
+    >>> inside_of("127.0.0.2"), inside_of("127.1.0.2"), inside_of("192.168.7.1")
+    ('127.128.0.2', '127.129.0.2', '127.128.7.1')
+    """
+    first, second, *rest = address.split(".")
+    return ".".join(("127", str(int(second) ^ 128 if first == "127" else 128), *rest))
 
 
 def bind_pods(address: str, listeners: Listeners) -> None:

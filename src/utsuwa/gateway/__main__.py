@@ -2,6 +2,8 @@
 
 UTSUWA_GATEWAY_FDS     listening sockets handed down, such as `3,4`
 UTSUWA_GATEWAY_TLS_FDS likewise, for connections that begin with a TLS handshake (optional)
+UTSUWA_INSIDE          addresses that pods alone call, such as `127.128.0.2,10.88.0.1`: names inside the
+                       cluster are served there and nowhere else (optional: they are served anywhere)
 UTSUWA_LINK            path of control's unix socket
 UTSUWA_GATEWAY_NAME    such as `gateway-0`
 UTSUWA_LOGS            directory of logs; requests are logged below it where that is on (optional)
@@ -128,6 +130,7 @@ async def run(environment: dict[str, str]) -> int:
         ),
         sockets=sockets(environment["UTSUWA_GATEWAY_FDS"]),
         tls_sockets=sockets(tls) if (tls := environment.get("UTSUWA_GATEWAY_TLS_FDS")) else (),
+        inside=frozenset(filter(None, environment.get("UTSUWA_INSIDE", "").split(","))),
         limits=limits(environment),
         on_death=lambda name, error: end(1),
         on_serving=(lambda: _say_serving(serving_fd)) if serving_fd >= 0 else lambda: None,

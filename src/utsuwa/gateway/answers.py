@@ -51,4 +51,6 @@ def https_url(host: bytes, port: int, target: bytes) -> bytes:
 def unknown_host(host: bytes) -> str:
     """The 404 for a host that no route has."""
     name = host.decode("latin-1") or "(none)"
+    if name.endswith(".svc.cluster.local"):
+        return f"no service has the host {name}, or it is one that pods alone may call"
     return f"no service has the host {name}: see `utsuwa services` for the URLs that exist"

@@ -104,8 +104,9 @@ class Connecting(Protocol):
 class Core:
     """Clock, loop, table and books of one gateway, handed to each of its parts.
 
-    Mutable state: `hosts`, `redirected` (hosts that are served over TLS alone), `certificates` and
-    `revisions` (changed by :mod:`table`), `connections`, `handshakes` under way (a failed one just
+    Mutable state: `hosts`, `redirected` (hosts that are served over TLS alone), `inside` (hosts for
+    connections to one of `inside_addresses` alone; none where there is no such address),
+    `certificates` and `revisions` (changed by :mod:`table`), `connections`, `handshakes` under way (a failed one just
     goes away), `https_port` that clients are redirected to (0: none), `draining`, and
     `idle_patience`: how long a connection between two requests may stay once we drain;
     `cold_starts` that are still to be told; `drains`: pods that get no new request and have some
@@ -117,7 +118,7 @@ class Core:
 
     __slots__ = (
         "accounts", "aside", "certificates", "clock", "cold_starts", "connect", "connections", "draining", "drains", "elsewhere",
-        "handshakes", "hold", "hosts", "https_port", "idle_patience", "lessened", "limits", "logs", "loop", "monotonic",
+        "handshakes", "hold", "hosts", "https_port", "idle_patience", "inside", "inside_addresses", "lessened", "limits", "logs", "loop", "monotonic",
         "random", "redirected", "request_log", "revisions", "send", "successor", "tasks", "tracer",
     )  # fmt: skip
 
@@ -141,6 +142,8 @@ class Core:
         self.accounts = Accounts(clock.now, clock.monotonic())
         self.hosts: dict[bytes, Host] = {}
         self.redirected: dict[bytes, Host] = {}
+        self.inside: dict[bytes, Host] = {}
+        self.inside_addresses: frozenset[str] = frozenset()
         self.certificates = Certificates()
         self.handshakes: WeakSet[Connecting] = WeakSet()
         self.https_port = 0
@@ -169,6 +172,14 @@ class Core:
         if self.tracer is not None:
             for revision in self.revisions.values():
                 revision.prepares = True
+
+    def within(self, name: bytes, transport: asyncio.BaseTransport) -> "Host | None":
+        """The host `name` that is for pods alone, if the connection came where only they call."""
+        host = self.inside.get(name)
+        if host is None:
+            return None
+        address = transport.get_extra_info("sockname")
+        return host if address and address[0] in self.inside_addresses else None
 
     def now(self) -> float:
         """Monotonic seconds, for the books: closes the second that has ended before."""

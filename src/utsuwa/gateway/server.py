@@ -65,7 +65,7 @@ class Gateway:
 
     Mutable state: `_servers` (empty until the first snapshot), `_listening`; `_heard` and `_told`,
     the numbers of the link's connections that have said something and that know everything;
-    `_address`, the first that we listened on; and `_leaving`, the message about our last requests
+    `_address`, one that we listen on and where every host is served; and `_leaving`, the message about our last requests
     that is due.
     """
 
@@ -78,11 +78,13 @@ class Gateway:
         paths: Paths,
         sockets: Sequence[socket.socket],
         tls_sockets: Sequence[socket.socket] = (),
+        inside: frozenset[str] = frozenset(),
         limits: Limits | None = None,
         on_death: OnDeath | None = None,
         on_serving: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_serving` is called once connections are accepted."""
+        """`inside`: the addresses that pods alone call. `on_serving` is called once connections are
+        accepted."""
         self._tasks = TaskSet(on_death)
         self.core = Core(
             loop=asyncio.get_running_loop(),
@@ -101,6 +103,7 @@ class Gateway:
         self.core.logs = Path(paths.logs) if paths.logs else None
         self._sockets = sockets
         self._tls_sockets = tls_sockets
+        self.core.inside_addresses = inside
         self.core.https_port = tls_sockets[0].getsockname()[1] if tls_sockets else 0
         self._address: tuple[str, int] | None = None
         self._on_serving = on_serving
@@ -173,7 +176,8 @@ class Gateway:
             )
             self._servers.append(server)
             address = sock.getsockname()
-            self._address = self._address or address[:2]
+            if self._address is None or address[0] in self.core.inside_addresses:
+                self._address = address[:2]
             _log.info("gateway accepts connections", address=address)
         for sock in self._tls_sockets:
             server = await self.core.loop.create_server(

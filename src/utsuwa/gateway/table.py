@@ -73,7 +73,7 @@ class Table:
         names = {entry.name for entry in snapshot.revisions}
         self._incomplete.clear()
         self._put(snapshot.hosts, snapshot.revisions)
-        for host in (core.hosts.keys() | core.redirected.keys()) - hosts:
+        for host in (core.hosts.keys() | core.redirected.keys() | core.inside.keys()) - hosts:
             self._drop_host(host.decode())
         for name in core.certificates.hosts - {entry.host for entry in snapshot.hosts}:
             core.certificates.assign(name, "")
@@ -105,20 +105,21 @@ class Table:
             self._incomplete[entry.host] = entry
         host, name = Host(entry, core.revisions), entry.host.encode()
         core.certificates.assign(entry.host, entry.certificate)
-        redirect = entry.redirect and core.https_port != 0
-        here, elsewhere = core.hosts, core.redirected
-        if redirect:
-            here, elsewhere = elsewhere, here
-        elsewhere.pop(name, None)
-        if host.empty:
-            here.pop(name, None)
-        else:
+        here = core.hosts
+        if entry.redirect and core.https_port != 0:
+            here = core.redirected
+        elif entry.inside and core.inside_addresses:
+            here = core.inside
+        for names in (core.hosts, core.redirected, core.inside):
+            if names is not here or host.empty:
+                names.pop(name, None)
+        if not host.empty:
             here[name] = host
 
     def _drop_host(self, name: str) -> None:
         self._incomplete.pop(name, None)
-        self._core.hosts.pop(name.encode(), None)
-        self._core.redirected.pop(name.encode(), None)
+        for names in (self._core.hosts, self._core.redirected, self._core.inside):
+            names.pop(name.encode(), None)
         self._core.certificates.assign(name, "")
 
     def _certify(self, certificates: Iterable[Certificate], removed: Iterable[str]) -> None:

@@ -57,6 +57,7 @@ def hosts_of(ingress: Document) -> list[HostTable]:
                 follows=follows,
                 certificate=secured.get(host, ""),
                 redirect=redirected and outside and host in secured,
+                inside=not outside,
             )
             for host in (name.lower() for name in rule["hosts"])
         )

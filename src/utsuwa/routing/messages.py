@@ -114,6 +114,8 @@ class HostTable(msgspec.Struct, frozen=True, omit_defaults=True):
     """`namespace/name` of the :class:`Certificate` that TLS for this host is served with."""
     redirect: bool = False
     """Requests that come without TLS are sent to https."""
+    inside: bool = False
+    """A name inside the cluster: not for who comes from outside."""
 
 
 class Certificate(msgspec.Struct, frozen=True):

@@ -138,7 +138,11 @@ class FakeTransport:
     """
 
     def __init__(
-        self, protocol: asyncio.Protocol, *, peer: tuple[str, int] = ("10.0.0.9", 4711)
+        self,
+        protocol: asyncio.Protocol,
+        *,
+        peer: tuple[str, int] = ("10.0.0.9", 4711),
+        address: str = "127.0.0.1",
     ) -> None:
         self.protocol = protocol
         self.written = bytearray()
@@ -148,6 +152,7 @@ class FakeTransport:
         self.closed = False
         self.aborted = False
         self._peer = peer
+        self._address = address
         protocol.connection_made(cast("asyncio.Transport", self))
 
     def __repr__(self) -> str:
@@ -217,8 +222,8 @@ class FakeTransport:
         self.reading = True
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """The peer's address."""
-        return {"peername": self._peer, "sockname": ("127.0.0.1", 8080)}.get(name, default)
+        """The peer's address, and ours."""
+        return {"peername": self._peer, "sockname": (self._address, 8080)}.get(name, default)
 
 
 class FakeNetwork:
@@ -276,9 +281,10 @@ class Hop:
         """The pods' ends of the connections, oldest first."""
         return self.network.dialled
 
-    def client(self) -> FakeTransport:
-        """A new client's connection; `feed` is what the client sends, `take` what it got."""
-        return FakeTransport(ClientConnection(self.core))
+    def client(self, address: str = "127.0.0.1") -> FakeTransport:
+        """A new client's connection to our `address`; `feed` is what the client sends, `take` what
+        it got."""
+        return FakeTransport(ClientConnection(self.core), address=address)
 
     def of(self, kind: type[M]) -> list[M]:
         """What control was told of one kind."""

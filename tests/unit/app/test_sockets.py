@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from utsuwa.app import sockets
-from utsuwa.app.sockets import PortInUseError, bind_all, listen
+from utsuwa.app.sockets import Listeners, PortInUseError, bind_all, inside_of, listen
 
 
 @pytest.fixture
@@ -135,3 +135,26 @@ def test_metrics_are_on_the_port_that_was_asked_for_or_on_none() -> None:
     none = bind_all(gateway_port=free_port(), api_port=free_port(), address="off")
     assert none.exposition == []
     none.close()
+
+
+@pytest.mark.parametrize(
+    ("runtime", "inside", "pods", "expected"),
+    [
+        ("auto", "127.128.0.2", "10.88.0.1", ("127.128.0.2", "10.88.0.1")),
+        ("auto", "127.128.0.2", "", ("127.128.0.2",)),
+        ("auto", "", "10.88.0.1", ()),  # processes would call where everybody does
+        ("container", "", "10.88.0.1", ("10.88.0.1",)),
+        ("container", "127.128.0.2", "", ()),
+        ("process", "", "", ()),
+    ],
+)
+def test_callers_are_told_apart_where_every_pod_has_a_place_of_its_own_to_call(
+    runtime: str, inside: str, pods: str, expected: tuple[str, ...]
+) -> None:
+    listeners = Listeners(inside_address=inside, pods_address=pods)
+    assert listeners.inside(runtime) == expected
+
+
+def test_clusters_with_different_addresses_have_different_ones_inside() -> None:
+    addresses = ["127.0.0.2", "127.0.0.3", "127.1.0.2"]
+    assert len({*addresses, *map(inside_of, addresses)}) == 6

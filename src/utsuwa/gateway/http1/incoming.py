@@ -146,6 +146,8 @@ class Incoming(Tunnel):
         """Where a special request for `host` goes; None when it is answered here."""
         head = self.head
         if host is None:
+            host = self.core.within(head.host, self.transport)
+        if host is None:
             host = self.core.redirected.get(head.host)
             if host is None:
                 self.reply(404, unknown_host(head.host))

@@ -125,6 +125,9 @@ class ClientStream(Entrant, Stream):
 
     def _elsewhere(self, head: StreamHead) -> "Host | None":
         """Where a request goes whose host is not served to everyone; None: it is answered here."""
+        host = self.core.within(head.host, self.session.transport)
+        if host is not None:
+            return host
         host = self.core.redirected.get(head.host)
         if host is None:
             self.reply(404, unknown_host(head.host))
