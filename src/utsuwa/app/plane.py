@@ -306,8 +306,7 @@ class ControlPlane:
     def _controllers(self) -> list[Controller]:
         context = self._context
         return [
-            workloads.build_deployment(context, self._node.ahead.create),
-            workloads.build_replicaset(context, self._node.ahead.create),
+            *workloads.build(context, self._node.ahead.create, self._scaler.leave_zero_by),
             service.build(context),
             configuration.build(context),
             revision.build(context, self._images),

@@ -15,7 +15,7 @@ from utsuwa.cluster.informer import key_of
 from utsuwa.cluster.port import DeleteOptions, Key, Preconditions
 from utsuwa.kit.backoff import Backoff
 from utsuwa.kit.clock import rfc3339_micro
-from utsuwa.kit.documents import Document, dig
+from utsuwa.kit.documents import Document, dig, merge_patch
 from utsuwa.kit.log import get_logger
 from utsuwa.model import labels
 from utsuwa.model.draining import Remaining, described
@@ -41,7 +41,11 @@ _WRITE_BACKOFF = Backoff(first=0.02, most=5.0)
 
 
 class Drains(Protocol):
-    """Who knows whether requests are left on a Pod."""
+    """Who sends requests to Pods, and knows whether some are left on one."""
+
+    def launched(self, pod: Document) -> None:
+        """A process of `pod` was started. The Pod is as it will be once that is written."""
+        ...
 
     async def drained(self, revision: str, uid: str, told: Callable[[Remaining], None]) -> None:
         """Returns when no request is left on the Pod `uid` of Revision `namespace/name`, or
@@ -299,6 +303,9 @@ class PodWorker:
             **bound(self._pod, self._site.node_name, self.port),
             "metadata": {"uid": self.uid, **started},
         }
+        if started:  # a gateway may look for it while this is being written
+            at = {"status": {"podIP": self._address, "hostIP": ADDRESS}}
+            self._site.drains.launched(merge_patch(self._pod, {**patch, **at}))
         cluster = self._site.services.cluster
         await asyncio.gather(cluster.merge(POD, self._key, patch), self._put_status())
         self._bound = True

@@ -240,6 +240,9 @@ class FakeDrains:
         self.asked: list[tuple[str, str]] = []
         self.told: Callable[[Remaining], None] = lambda remaining: None
 
+    def launched(self, pod: Document) -> None:
+        """Nobody looks for it."""
+
     async def drained(self, revision: str, uid: str, told: Callable[[Remaining], None]) -> None:
         """Waits for :attr:`open`; whoever asked last is :attr:`told`."""
         self.told = told

@@ -337,8 +337,7 @@ class World:
 
     def _build(self, context: Context, scaler: Scaler) -> list[Controller]:
         return [
-            workloads.build_deployment(context),
-            workloads.build_replicaset(context),
+            *workloads.build(context, None, scaler.leave_zero_by),
             service.build(context),
             configuration.build(context),
             revision.build(context, self.images),

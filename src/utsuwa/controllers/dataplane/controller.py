@@ -35,8 +35,8 @@ REVISION_LABEL = "serving.knative.dev/revision"
 class DataPlane:
     """The table, the link and the Ingress reconciler, kept in step.
 
-    Mutable state: `_table`; `_pods`, by revision and uid; `_decided`, by uid, when it was decided
-    that there shall be such a pod; `_pending`, the version that an Ingress
+    Mutable state: `_table`; `_pods`, by revision and uid; `_launched`, by uid, how a pod will be once
+    its binding is written; `_decided`, by uid, when it was decided that there shall be such a pod; `_pending`, the version that an Ingress
     waits for, until it has been acknowledged once; `_flush`, the flush that is due. Changes of
     one loop step go out as one Delta.
     """
@@ -54,6 +54,7 @@ class DataPlane:
         self._address = address
         self._table = Table(context.ids.uid())
         self._pods: dict[RevisionName, dict[str, Document]] = {}
+        self._launched: dict[str, Document] = {}
         self._decided: dict[str, float] = {}
         self._starts = starts
         self._pending: dict[Key, int] = {}
@@ -93,6 +94,14 @@ class DataPlane:
         is left when that takes its time."""
         del revision  # the gateway knows pods by uid alone
         await self.link.drained(uid, told)
+
+    def launched(self, pod: Document) -> None:
+        """A process of `pod`, which is as it will be once its binding is written, is there: the
+        gateways may look whether it answers."""
+        uid, name = pod["metadata"]["uid"], _revision_name(pod)
+        if uid in self._pods.get(name, ()):
+            self._launched[uid] = self._pods[name][uid] = pod
+            self._refresh({name})
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring the Ingress's status in line with what the gateways have acknowledged."""
@@ -204,13 +213,21 @@ class DataPlane:
             if name and document is not None:
                 pods = self._pods.setdefault(name, {})
                 if document is new:
-                    pods[document["metadata"]["uid"]] = document
+                    pods[document["metadata"]["uid"]] = self._as_launched(document)
                 else:
                     pods.pop(document["metadata"]["uid"], None)
                     if new is None:
                         self._decided.pop(document["metadata"]["uid"], None)
+                        self._launched.pop(document["metadata"]["uid"], None)
                         self.link.forget(document["metadata"]["uid"])
         self._refresh({_revision_name(d) for d in (old, new) if d is not None})
+
+    def _as_launched(self, pod: Document) -> Document:
+        """`pod`, or what we were told of it before that was written."""
+        uid = pod["metadata"]["uid"]
+        if dig(pod, "spec", "nodeName") or "deletionTimestamp" in pod["metadata"]:
+            self._launched.pop(uid, None)
+        return self._launched.get(uid, pod)
 
     def _refresh(self, names: set[RevisionName]) -> None:
         for name in names:

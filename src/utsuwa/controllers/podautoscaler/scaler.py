@@ -11,7 +11,7 @@ nothing. Three things do not wait for a tick:
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
@@ -59,14 +59,7 @@ class Target(msgspec.Struct, frozen=True):
 class _Revision:
     """One revision's state: its target, its autoscaler."""
 
-    __slots__ = (
-        "autoscaler",
-        "directions",
-        "key",
-        "onset",
-        "raised",
-        "target",
-    )
+    __slots__ = ("autoscaler", "directions", "key", "onset", "raised", "target")
 
     def __init__(self, key: Key, target: Target, autoscaler: Autoscaler) -> None:
         self.key = key
@@ -97,6 +90,7 @@ class Scaler:
         self._tasks: TaskSet | None = None
         self._settled = math.ceil(context.clock.now() + SETTLING)
         self._pods = PodCounter(context.informers.of(POD), self._pods_changed)
+        self._leave_zero: Callable[[Key, int], Awaitable[bool]] | None = None
         self.memory = Memory()
         """What was decided, and why."""
         self.budget = PodBudget(context.informers, self, self._tell)
@@ -111,6 +105,10 @@ class Scaler:
         """Start ticking."""
         self._tasks = tasks
         tasks.spawn(self._tick_forever(), name="autoscaler ticks")
+
+    def leave_zero_by(self, work: Callable[[Key, int], Awaitable[bool]]) -> None:
+        """`work` scales a Deployment from zero together with its Pods, and says whether it has."""
+        self._leave_zero = work
 
     def on_change(self, listener: Callable[[Key], None]) -> None:
         """Call `listener` with each revision that should be reconciled."""
@@ -337,6 +335,8 @@ class Scaler:
     async def _patch(self, revision: _Revision, want: int) -> None:
         key = revision.target.deployment
         try:
+            if self._leave_zero is not None and await self._leave_zero(key, want):
+                return
             await self._context.cluster.merge(
                 DEPLOYMENT, key, {"spec": {"replicas": want}}, subresource="scale"
             )

@@ -6,7 +6,15 @@ new scale to the Pod), elsewhere the ReplicaSet's. The status of every ReplicaSe
 the ReplicaSet's controller. Placing and running Pods is the node agent's business.
 """
 
-from utsuwa.controllers.workloads.deployment import build_deployment
+from utsuwa.controllers.framework import Context, Controller
+from utsuwa.controllers.workloads.deployment import LeavingZero, build_deployment
 from utsuwa.controllers.workloads.replicaset import build_replicaset
+from utsuwa.controllers.workloads.scaling import Make
 
-__all__ = ["build_deployment", "build_replicaset"]
+__all__ = ["build", "build_deployment", "build_replicaset"]
+
+
+def build(context: Context, make: Make | None, leaving: LeavingZero) -> list[Controller]:
+    """Both controllers, with who creates Pods in place of the cluster, and who is given what takes
+    a Deployment from zero."""
+    return [build_deployment(context, make, leaving), build_replicaset(context, make)]

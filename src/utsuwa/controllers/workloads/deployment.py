@@ -1,11 +1,13 @@
 """Deployment → ReplicaSets → Pods, in one pass.
 
 The pass that sees a new scale updates the ReplicaSet and creates the Pods at the same time, so
-that a cold start does not wait for one write after the other.
+that a cold start does not wait for one write after the other. Who knows the new scale before it is
+written can have all of it in one commit: :meth:`DeploymentReconciler.leave_zero`.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from weakref import WeakValueDictionary
 
 from utsuwa.cluster.errors import AlreadyExistsError, NotFoundError
 from utsuwa.cluster.informer import Informer, key_of
@@ -24,10 +26,19 @@ from utsuwa.kit.documents import Document, dig
 from utsuwa.model.kinds import DEPLOYMENT, POD, REPLICA_SET
 from utsuwa.model.meta import is_controlled_by, is_deleting, name_of
 
+LeavingZero = Callable[[Callable[[Key, int], Awaitable[bool]]], None]
+"""Is given :meth:`DeploymentReconciler.leave_zero`."""
 
-def build_deployment(context: Context, make: Make | None = None) -> Controller:
-    """The controller of Deployments and of all that they own."""
-    controller = Controller("deployment", DeploymentReconciler(context, make), workers=8)
+
+def build_deployment(
+    context: Context, make: Make | None = None, leaving: LeavingZero | None = None
+) -> Controller:
+    """The controller of Deployments and of all that they own. `leaving` is given what takes a
+    Deployment from zero."""
+    reconciler = DeploymentReconciler(context, make)
+    if leaving is not None:
+        leaving(reconciler.leave_zero)
+    controller = Controller("deployment", reconciler, workers=8)
     replica_sets = context.informers.of(REPLICA_SET)
     controller.watch(context.informers.of(DEPLOYMENT))
     controller.watch(replica_sets, owner_key("Deployment"))
@@ -49,15 +60,64 @@ def _grandparent(replica_sets: Informer) -> ToKeys:
 
 
 class DeploymentReconciler:
-    """One pass over one Deployment."""
+    """One pass over one Deployment. Mutable state: `_turns`, the Deployments being worked on."""
 
     def __init__(self, context: Context, make: Make | None = None) -> None:
         self._context = context
         self._cluster = context.cluster
         self._scaler = Scaler(context.cluster, context.events, make)
+        self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
+
+    def _turn(self, key: Key) -> asyncio.Lock:
+        """Held by whoever makes Pods of the Deployment `key`."""
+        turn = self._turns.get(key)
+        if turn is None:
+            turn = self._turns[key] = asyncio.Lock()
+        return turn
+
+    async def leave_zero(self, key: Key, replicas: int) -> bool:
+        """Scale the Deployment `key` from none to `replicas` and create its Pods, all in one
+        commit; False, and nothing is done, where there is more to it than that.
+
+        Raises:
+            ApiError: it could not be written; a later pass puts right what was.
+        """
+        turn = self._turn(key)
+        if turn.locked():
+            return False  # a pass is under way: it, or the next one, sees the new scale
+        async with turn:
+            replica_set = await self._at_zero(key)
+            if replica_set is None:
+                return False
+            scale = {"spec": {"replicas": replicas}}
+            await asyncio.gather(
+                *self._scaler.creations(replica_set, replicas),
+                self._cluster.merge(DEPLOYMENT, key, scale, subresource="scale"),
+                self._resize(key_of(replica_set), replicas),
+            )
+        return True
+
+    async def _at_zero(self, key: Key) -> Document | None:
+        """The ReplicaSet of the present template where it is the only one that may get Pods, and
+        none is there or about to go."""
+        try:
+            deployment = await self._cluster.get(DEPLOYMENT, key)
+        except NotFoundError:
+            return None
+        if is_deleting(deployment) or dig(deployment, "spec", "paused", default=False):
+            return None
+        owned = await self._owned(deployment)
+        name = name_of(replica_set_of(deployment, 0, 0))
+        if any(member.wanted or member.counts.replicas for member in owned):
+            return None
+        return next((member.replica_set for member in owned if member.name == name), None)
 
     async def reconcile(self, key: Key) -> float | None:
         """Create the ReplicaSet of the present template, scale all of them, write the status."""
+        async with self._turn(key):
+            return await self._reconcile(key)
+
+    async def _reconcile(self, key: Key) -> float | None:
         try:
             deployment = await self._cluster.get(DEPLOYMENT, key)
         except NotFoundError:

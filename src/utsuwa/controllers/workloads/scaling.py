@@ -1,8 +1,9 @@
 """Making and removing the Pods of one ReplicaSet until the wanted number is there."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from utsuwa.cluster.errors import ApiError, ConflictError, NotFoundError
 from utsuwa.cluster.informer import key_of
@@ -39,12 +40,16 @@ class Scaler:
         """
         missing = wanted - len(pods)
         if missing > 0:
-            writes = [self._create(replica_set) for _ in range(min(missing, BURST))]
+            writes = self.creations(replica_set, missing)
             failures = [text for text in await asyncio.gather(*writes) if text]
             return failures[0] if failures else ""
         surplus = victims(pods, min(-missing, BURST))
         await asyncio.gather(*(self._delete(replica_set, pod) for pod in surplus))
         return ""
+
+    def creations(self, replica_set: Document, missing: int) -> list[Coroutine[Any, Any, str]]:
+        """What creates so many Pods, not begun yet; each answers why it could not, or ""."""
+        return [self._create(replica_set) for _ in range(min(missing, BURST))]
 
     async def _create(self, replica_set: Document) -> str:
         try:
