@@ -154,6 +154,32 @@ async def test_pods_come_and_go_as_endpoints_of_their_revision(world: World) -> 
     assert delta.revisions[0].endpoints[0].draining
 
 
+async def test_a_pod_is_an_endpoint_as_soon_as_its_process_is_there(world: World) -> None:
+    """Before its binding is written; what else changes meanwhile does not take it back."""
+    gateway, _ = await world.gateway()
+    await world.cluster.create(revision())
+    await gateway.hear()
+    bare = pod()
+    del bare["spec"]["nodeName"], bare["spec"]["containers"][0]["ports"][0]["hostPort"]
+    made = await world.cluster.create(bare)
+    await settle()
+    world.plane.launched({**made, "spec": pod()["spec"]})
+    delta = await gateway.hear()
+    assert isinstance(delta, Delta)
+    assert [one.port for one in delta.revisions[0].endpoints] == [20001]
+    key = Key("default", "hello-00001-abc")
+    await world.cluster.merge(POD, key, {"metadata": {"labels": {"touched": "yes"}}})
+    await world.cluster.merge(POD, key, {"spec": pod()["spec"]})
+    await settle()
+    await world.cluster.delete(POD, key)
+    delta = await gateway.hear()  # the next word, so nothing was said of the two changes
+    assert isinstance(delta, Delta)
+    assert not any(not one.draining for one in delta.revisions[0].endpoints)
+    world.plane.launched(made)  # too late
+    await settle()
+    assert world.plane._launched == {}
+
+
 async def test_a_pod_is_drained_when_the_gateway_says_so(world: World) -> None:
     gateway, _ = await world.gateway()
     heard: list[Remaining] = []

@@ -1,7 +1,8 @@
 """Deployments and ReplicaSets on a cluster in memory; a stand-in marks Pods ready."""
 
+import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ from utsuwa.testing.cluster import FailingCluster, memory_cluster
 pytestmark = pytest.mark.looptime
 
 KEY = Key("default", "web")
+LeaveZero = Callable[[Key, int], Awaitable[bool]]
 
 
 def a_deployment(replicas: int = 1, image: str = "app:1", **spec: Any) -> Document:
@@ -44,6 +46,7 @@ class World:
 
     cluster: Embedded
     clock: LoopClock
+    leave_zero: LeaveZero
 
     async def settle(self, seconds: float = 0.5) -> None:
         await self.clock.sleep(seconds)
@@ -99,13 +102,14 @@ async def a_world(refusals: int = 0) -> AsyncIterator[World]:
         events = EventRecorder(cluster, clock)
         ids = Ids(random.Random(2))
         context = Context(cluster, informers, clock, ids, LiveSettings(), events)
-        controllers = [build_deployment(context), build_replicaset(context)]
+        leaving: list[LeaveZero] = []
+        controllers = [build_deployment(context, None, leaving.append), build_replicaset(context)]
         informers.start(tasks)
         await informers.synced()
         for controller in controllers:
             controller.start(tasks)
         try:
-            yield World(embedded, clock)
+            yield World(embedded, clock, leaving[0])
         finally:
             await tasks.close()
 
@@ -147,6 +151,34 @@ async def test_one_pass_leads_from_a_new_scale_to_the_pod() -> None:
         (replica_set,) = await world.replica_sets()
         assert replica_set["spec"]["replicas"] == 1
         assert replica_set["status"]["replicas"] == 1
+
+
+async def test_zero_is_left_in_one_commit() -> None:
+    """The Pods wait for no write before theirs, and the pass that follows makes no more."""
+    async with a_world() as world:
+        await world.cluster.create(a_deployment(replicas=0))
+        await world.settle()
+        before = world.cluster.resource_version
+        assert await world.leave_zero(KEY, 2)
+        versions = [int(pod["metadata"]["resourceVersion"]) for pod in await world.pods()]
+        assert sorted(versions) == [before + 1, before + 2]
+        assert (await world.deployment())["spec"]["replicas"] == 2
+        await world.settle()
+        assert len(await world.pods()) == 2
+        assert (await world.replica_sets())[0]["spec"]["replicas"] == 2
+
+
+async def test_zero_is_left_by_a_pass_where_there_is_more_to_it() -> None:
+    """No Deployment, Pods already, or a pass under way: nothing is done twice."""
+    async with a_world() as world:
+        assert not await world.leave_zero(KEY, 1)
+        await world.cluster.create(a_deployment(replicas=0))
+        await world.settle()
+        answers = await asyncio.gather(world.leave_zero(KEY, 1), world.leave_zero(KEY, 1))
+        assert list(answers) == [True, False]
+        await world.settle()
+        assert not await world.leave_zero(KEY, 1)
+        assert len(await world.pods()) == 1
 
 
 async def test_status_counts_follow_the_pods() -> None:

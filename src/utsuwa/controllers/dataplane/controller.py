@@ -99,7 +99,8 @@ class DataPlane:
         """A process of `pod`, which is as it will be once its binding is written, is there: the
         gateways may look whether it answers."""
         uid, name = pod["metadata"]["uid"], _revision_name(pod)
-        if uid in self._pods.get(name, ()):
+        known = self._pods.get(name, {}).get(uid)
+        if known is not None and not _is_told(known):
             self._launched[uid] = self._pods[name][uid] = pod
             self._refresh({name})
 
@@ -225,7 +226,7 @@ class DataPlane:
     def _as_launched(self, pod: Document) -> Document:
         """`pod`, or what we were told of it before that was written."""
         uid = pod["metadata"]["uid"]
-        if dig(pod, "spec", "nodeName") or "deletionTimestamp" in pod["metadata"]:
+        if _is_told(pod):
             self._launched.pop(uid, None)
         return self._launched.get(uid, pod)
 
@@ -287,3 +288,8 @@ def _revision_name(pod: Document) -> RevisionName:
     """`namespace/name` of the Revision that a Pod belongs to, or ""."""
     name = dig(pod, "metadata", "labels", REVISION_LABEL)
     return f"{pod['metadata']['namespace']}/{name}" if name else ""
+
+
+def _is_told(pod: Document) -> bool:
+    """Whether its object says where it is, or that it goes."""
+    return bool(dig(pod, "spec", "nodeName")) or "deletionTimestamp" in pod["metadata"]
