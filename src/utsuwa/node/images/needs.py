@@ -21,6 +21,7 @@ _NESTED = re.compile(r"^(?:-r|-c|--requirement|--constraint)(?:\s+|=|(?=\S))(?P<
 _LOCAL = re.compile(
     r"^(?:-e|--editable|-f|--find-links)\b|file:|^\.{0,2}/|^\.{1,2}$|\s@\s+\.{0,2}/"
 )
+_PACKAGE = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:[\[<>=!~;@(^,#]|\s|$)")
 _NODE_SCRIPTS = frozenset({"preinstall", "install", "postinstall", "prepare"})
 _NODE_TOOLS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("package-lock.json", ("npm", "ci", "--no-audit", "--no-fund")),
@@ -76,6 +77,28 @@ def python_needs(directory: Path) -> PythonNeeds:
     local = any(_LOCAL.search(one) for one in wanted)
     pins = _pins(directory) if wanted else ()
     return PythonNeeds(tuple(wanted), pins, None if local else ())
+
+
+def python_packages(directory: Path) -> frozenset[str]:
+    """The names of the packages that are asked for, not of what these need in turn.
+
+    Raises:
+        BuildError: a file that says so is broken.
+    """
+    if (directory / "requirements.txt").is_file():
+        lines = _requirement_lines(directory, "requirements.txt", [])
+    else:
+        lines = list(python_needs(directory).arguments)
+        project = directory / "pyproject.toml"
+        if lines == ["."]:
+            lines += (_toml(project).get("tool") or {}).get("poetry", {}).get("dependencies") or {}
+    names = set()
+    for line in lines:
+        if found := _PACKAGE.match(line):
+            names.add(re.sub(r"[-_.]+", "-", found["name"]).lower())
+            if names & {"fastapi"} and re.search(r"\[.*\b(?:standard|all)\b.*\]", line):
+                names.add("uvicorn")
+    return frozenset(names)
 
 
 def _by_poetry_alone(table: dict[str, Any]) -> bool:

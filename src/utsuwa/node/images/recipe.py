@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from utsuwa.node.images.errors import BuildError
-from utsuwa.node.images.needs import NodeNeeds, PythonNeeds, node_needs, python_needs
+from utsuwa.node.images.needs import (
+    NodeNeeds,
+    PythonNeeds,
+    node_needs,
+    python_needs,
+    python_packages,
+)
+from utsuwa.node.images.webapp import server_of
 
 PYTHON = "{python}"
 """Stands in a command for the bundle's interpreter."""
@@ -68,7 +75,9 @@ def _start(directory: Path) -> tuple[tuple[str, ...], str, str]:
         return _shell_words(line), _kind(directory), "Procfile"
     for name in ("main.py", "app.py"):
         if (directory / name).is_file():
-            return (PYTHON, "-u", name), "python", name
+            served = server_of(directory / name, python_packages(directory))
+            command = ("/bin/sh", "-c", served) if served else (PYTHON, "-u", name)
+            return command, "python", f"app of {name}" if served else name
     script = _npm_start(directory / "package.json")
     if script:
         return ("/bin/sh", "-c", script), "node", "package.json"
