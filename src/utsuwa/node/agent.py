@@ -28,6 +28,7 @@ from utsuwa.node.access import Access
 from utsuwa.node.adoption import Adoption, AdoptionReport, plan_adoption
 from utsuwa.node.ahead import Ahead, Births
 from utsuwa.node.checks import NetworkChecks
+from utsuwa.node.evicting import evict_for_ever
 from utsuwa.node.launching import Services
 from utsuwa.node.log_keeping import Keeper
 from utsuwa.node.logs import PodLogs
@@ -145,6 +146,7 @@ class NodeAgent:
         self._volumes.follow(self._informers, tasks)
         self.ahead.start(self._informers, tasks)
         self._names.follow(self._informers, tasks, self._clock)
+        tasks.start(evict_for_ever(self._clock, self._workers.values), name="limits of volumes")
         if report.any:
             _log.info(
                 "pods found from before",

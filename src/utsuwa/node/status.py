@@ -17,6 +17,8 @@ ADDRESS = LOOPBACK
 
 DRAINED = "utsuwa.dev/Drained"
 """The condition that says what the end of a Pod waits for."""
+EVICTED = "Evicted"
+"""The reason of a Pod that was ended for what it used."""
 POD_CONDITIONS = ("PodScheduled", "Initialized", "ContainersReady", "Ready")
 
 
@@ -237,6 +239,12 @@ def drained_condition(remaining: Remaining, grace: float) -> Document:
         "reason": "RequestsOpen",
         "message": described(remaining, grace),
     }
+
+
+def disruption(message: str) -> Document:
+    """The condition of a Pod that this node ends on its own."""
+    reason = {"reason": "TerminationByKubelet", "message": message}
+    return {"type": "DisruptionTarget", "status": "True", **reason}
 
 
 def pod_status(

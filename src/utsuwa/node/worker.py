@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 from utsuwa.cluster.errors import ApiError, ConflictError, NotFoundError
@@ -28,7 +29,7 @@ from utsuwa.node.pods import bound, grace_of, revision_of, serving_container
 from utsuwa.node.records import PodRecord, Records
 from utsuwa.node.resting import PatientChecks, Rest
 from utsuwa.node.runtime import Instance
-from utsuwa.node.status import ADDRESS, drained_condition, pod_status
+from utsuwa.node.status import ADDRESS, EVICTED, disruption, drained_condition, pod_status
 
 _log = get_logger(__name__)
 
@@ -37,6 +38,8 @@ LEAST_GRACE = 3.0
 as the Pod's whole grace is that long."""
 SHUTDOWN_GRACE = 2.5
 """Seconds between SIGTERM and SIGKILL when the whole node ends."""
+EVICTION_GRACE = 1.0
+"""Likewise when it is evicted: it must not go on to use what the machine lacks."""
 _WRITE_BACKOFF = Backoff(first=0.02, most=5.0)
 
 
@@ -67,7 +70,8 @@ class PodWorker:
     """Runs one Pod.
 
     Mutable state: `_pod`, the newest form seen; `_record`, what is on disk; `_written`, the last
-    status written; `_dated`, whether the start is told; `_remaining`, what the end waits for (None before anybody has said); changed on the loop alone.
+    status written; `_dated`, whether the start is told; `_remaining`, what the end waits for (None before anybody has said);
+    `_evicted`, why it was; changed on the loop alone.
     """
 
     def __init__(
@@ -91,6 +95,7 @@ class PodWorker:
         self._ending = asyncio.Event()
         self._hurry = asyncio.Event()
         self._remaining: Remaining | None = None
+        self._evicted = ""
         self._gone = False
         self._shutdown = False
         self._written: Document = (pod.get("status") or {}) if self._adopted else {}
@@ -135,6 +140,33 @@ class PodWorker:
         self._shutdown = True
         self._ending.set()
         self._hurry.set()
+
+    @property
+    def pod(self) -> Document:
+        """The newest form seen."""
+        return self._pod
+
+    @property
+    def scratch(self) -> Path:
+        """Where its volumes are."""
+        return self._site.records.scratch(self.uid)
+
+    async def evict(self, message: str) -> None:
+        """End its containers for good. Its object stays, as that of a Pod which has failed, until
+        somebody deletes it; whoever made it makes another one."""
+        if self._evicted or self._ending.is_set():
+            return
+        self._evicted = message
+        self._dirty.set()  # at once: no request is to come any more
+        _log.warning("pod evicted", pod=self._key, reason=message)
+        events = self._site.services.events
+        if events is not None:
+            told = events.warning(self._pod, EVICTED, message)
+            self._keep(asyncio.create_task(told, name=f"event of {self._key}"))
+        await self.rest.end(list(self._crew.instances.values()))
+        await self._crew.stop(EVICTION_GRACE)
+        self._dirty.set()
+        await asyncio.to_thread(self._site.records.remove, self.uid)
 
     def readings(self) -> dict[str, Reading]:
         """What each running container has used, by name."""
@@ -342,6 +374,8 @@ class PodWorker:
             yield drained_condition(self._remaining, grace_of(self._pod))
         if (frozen := self.rest.condition()) is not None:
             yield frozen
+        if self._evicted:
+            yield disruption(self._evicted)
 
     async def _put_status(self) -> None:
         basis = {**self._pod, "status": self._written or self._pod.get("status")}
@@ -350,6 +384,8 @@ class PodWorker:
             basis, self._crew.states, now, self._address, more=self._own_conditions(),
             initial=self._crew.initial,
         )  # fmt: skip
+        if self._evicted:
+            status.update(phase="Failed", reason=EVICTED, message=self._evicted)
         if status == self._written:
             return
         self._written = status

@@ -137,6 +137,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._text("".join(json.dumps(line) + "\n" for line in lines))
 
     def do_GET(self) -> None:
+        if self.path == "/version":
+            self._answer({"gitVersion": "v1.0.0"})
+            return
         plural, namespace, name, rest = self._target()
         query = parse_qs(urlsplit(self.path).query)
         if rest == "log":

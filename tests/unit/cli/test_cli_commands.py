@@ -175,6 +175,18 @@ def test_deploying_a_directory_builds_it_and_pins_it_by_digest(
     assert metadata["annotations"]["client.knative.dev/user-image"] == "dev.local/hello:latest"
 
 
+def test_nothing_is_built_where_no_cluster_is(utsuwa: Type, tmp_path: Path) -> None:
+    """A build may take minutes."""
+    (tmp_path / "main.py").write_text("print('hello')")
+    result = utsuwa(
+        "deploy", "hello", "--source", str(tmp_path), "--data-dir", str(tmp_path / "no")
+    )
+    assert result.code == 1
+    assert "no cluster here" in result.err
+    assert "building" not in result.err
+    assert not (tmp_path / "no").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

@@ -151,6 +151,8 @@ def _build(
         raise click.UsageError(
             "--source: the image is built into the cluster's data directory; name it: --data-dir"
         )
+    with connection.client() as client:
+        client.fetch("/version")  # a build may take minutes: not in vain
     ref = f"dev.local/{name}:latest"
     say_to_stderr(f"building {source}")
     built = build(source, ref, connection.directory, builder=builder, fresh=fresh)

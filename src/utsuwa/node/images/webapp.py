@@ -54,7 +54,7 @@ def server_of(file: Path, packages: Collection[str]) -> str:
     if maker is None:
         return ""
     starts = any(_starts(module))
-    if starts and "PORT" in text:
+    if starts and ("PORT" in text or maker not in _ASGI | _WSGI):
         return ""
     fitting = _FOR_ASGI if maker in _ASGI else _FOR_WSGI if maker in _WSGI else _FOR_EITHER
     server = next((one for one in fitting if one in packages), "")
