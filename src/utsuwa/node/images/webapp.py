@@ -16,16 +16,10 @@ _ASGI = frozenset(
 _WSGI = frozenset({"Flask", "Bottle", "APIFlask", "OpenAPI", "get_wsgi_application"})
 _STARTS = frozenset(
     {
-        "run",
-        "run_app",
-        "run_simple",
-        "serve",
-        "serve_forever",
-        "run_until_complete",
-        "main",
-        "start",
+        "app", "main", "run", "run_app", "run_simple", "run_until_complete", "serve",
+        "serve_forever", "start",
     }
-)
+)  # fmt: skip
 """What calls that do not come back are named."""
 _SERVERS = {
     "gunicorn": "gunicorn --bind 127.0.0.1:$PORT --workers 1 --threads 8 --timeout 0 {app}",
