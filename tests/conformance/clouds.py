@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.conftest import SAMPLES, Up
+from tests.e2e.conftest import SAMPLES, Up, running
 
 from utsuwa.testing.kubectl import Ran
 
@@ -74,14 +74,11 @@ def cloud(
     if shutil.which("gcloud") is None:
         pytest.skip("gcloud is not installed: nothing here says how it gets on with us")
     address = f"127.0.0.{host + _PORT_BY_WORKER}"
-    up = Up(directory / "data", ("--address", address, "--domain", domain)).start().ready()
-    try:
+    with running(directory / "data", "--address", address, "--domain", domain) as up:
         if f"https://{address}" not in "\n".join(up.lines):
             pytest.skip(f"gcloud calls port 443 alone, and {address}:443 could not be bound")
         up.run("build", str(SAMPLES / "hello"), "-t", IMAGE)
         yield Cloud(up, prepared(up, platform))
-    finally:
-        up.stop()
 
 
 def prepared(up: Up, platform: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.conformance, pytest.mark.slow, pytest.mark.timeout(120
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with cloud(tmp_path_factory.mktemp("gcloud"), platform="kubernetes", host=21) as found:
+    with cloud(tmp_path_factory.mktemp("gcloud"), platform="kubernetes", host=121) as found:
         yield found
 
 

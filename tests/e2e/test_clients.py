@@ -6,7 +6,6 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 from tests.conformance.clouds import BIN
@@ -25,9 +24,9 @@ BLOCKS = [
 
 
 @pytest.fixture
-def clients(tmp_path: Path) -> Iterator[Up]:
+def clients() -> Iterator[Up]:
     """A cluster in the user's state directory, where `utsuwa env` looks."""
-    with at_home(tmp_path, ADDRESS) as up:
+    with at_home(ADDRESS) as up:
         yield up
 
 
@@ -58,14 +57,14 @@ def test_every_client_has_a_block() -> None:
     assert needed == {"", "kubectl", "gcloud", "kn", "hey", "python"}
 
 
-def test_the_page_works(clients: Up, tmp_path: Path) -> None:
+def test_the_page_works(clients: Up) -> None:
     left_out = {"KUBECONFIG", "UTSUWA_DATA_DIR", "XDG_STATE_HOME"}
     kept = {name: value for name, value in os.environ.items() if name not in left_out}
     done = subprocess.run(
         ["bash", "-c", script_of(clients)],
         cwd=ROOT,
         env={
-            **kept, "HOME": str(tmp_path / "home"), "PATH": f"{BIN}:{kept['PATH']}",
+            **kept, "HOME": str(clients.user_home), "PATH": f"{BIN}:{kept['PATH']}",
             "SHELL": "/bin/bash", "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
         },
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=280, check=False,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.conformance.clouds import BIN
-from tests.e2e.conftest import ROOT, SAMPLES, Up
+from tests.e2e.conftest import ROOT, SAMPLES, Up, at_home
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -26,16 +26,11 @@ done
 
 
 @pytest.fixture
-def guide(tmp_path: Path) -> Iterator[Up]:
+def guide() -> Iterator[Up]:
     """A cluster in the user's state directory, with the Service that the page asks for."""
-    up = Up(tmp_path / "home" / ".local" / "state" / "utsuwa")
-    up.data_dir.parent.mkdir(parents=True)
-    up.start().ready()
-    try:
+    with at_home() as up:
         up.run("deploy", "hello", "--source", str(SAMPLES / "hello"))
         yield up
-    finally:
-        up.stop()
 
 
 def test_the_page_works(guide: Up, tmp_path: Path) -> None:
@@ -54,7 +49,7 @@ def test_the_page_works(guide: Up, tmp_path: Path) -> None:
     kept = {name: value for name, value in os.environ.items() if name not in left_out}
     done = subprocess.run(
         ["bash", "-c", script.replace(":8443", f":{guide.https_port}")],
-        cwd=tmp_path, env={**kept, "HOME": str(tmp_path / "home"), "PATH": f"{BIN}:{kept['PATH']}"},
+        cwd=tmp_path, env={**kept, "HOME": str(guide.user_home), "PATH": f"{BIN}:{kept['PATH']}"},
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"

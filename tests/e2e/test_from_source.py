@@ -14,8 +14,6 @@ from pathlib import Path
 import pytest
 from tests.e2e.conftest import Up, until
 
-from utsuwa.testing.engine import NoPodmanError, Podman, podman
-
 pytestmark = pytest.mark.e2e
 
 DOCKERFILE = """\
@@ -41,21 +39,9 @@ http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_fo
 """
 
 
-@pytest.fixture(scope="module")
-def engine() -> Podman:
-    try:
-        return podman()
-    except NoPodmanError as error:
-        pytest.skip(str(error))
-
-
 @pytest.fixture
-def cluster(tmp_path: Path, engine: Podman, monkeypatch: pytest.MonkeyPatch) -> Iterator[Up]:
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{engine.socket}")
-    up = Up(tmp_path / "data").start().ready()
-    yield up
-    if up.process is not None and up.process.poll() is None:
-        up.stop()
+def cluster(with_engine: Up) -> Up:
+    return with_engine
 
 
 def a_dockerfile(directory: Path, greeting: str, code: int = 0) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.e2e.conftest import Up, until
+from tests.e2e.conftest import Up, running, until
 from tests.e2e.test_crashes import HOST, Load
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -80,10 +80,8 @@ WORKERS = ["gateway-0", "gateway-1", "gateway-2"]
 
 @pytest.fixture
 def shared(tmp_path: Path) -> Iterator[Up]:
-    up = Up(tmp_path / "data", ("--gateway-workers", "3")).start().ready()
-    yield up
-    if up.process is not None and up.process.poll() is None:
-        up.stop()
+    with running(tmp_path / "data", "--gateway-workers", "3") as up:
+        yield up
 
 
 def deploy(up: Up, tmp_path: Path, source: str, *arguments: str) -> None:

@@ -39,9 +39,9 @@ TESTED = sorted(guide.name for guide in GUIDES.glob("*.md") if _BLOCK.search(gui
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Up]:
+def home() -> Iterator[Up]:
     """A cluster where guides expect it: in the user's state directory."""
-    with at_home(tmp_path, "off") as up:
+    with at_home() as up:
         yield up
 
 
@@ -73,7 +73,7 @@ def test_what_a_guide_tells_to_type_works(guide: str, home: Up, tmp_path: Path) 
     (work / "samples").symlink_to(ROOT / "samples")
     done = subprocess.run(
         ["bash", "-c", script_of(guide, home)],
-        cwd=work, env=environment(home, tmp_path / "home"), capture_output=True, text=True,
+        cwd=work, env=environment(home), capture_output=True, text=True,
         timeout=160, check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"

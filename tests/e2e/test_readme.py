@@ -23,9 +23,9 @@ SHORT_WINDOWS = '{"data":{"stable-window":"6s","scale-to-zero-grace-period":"1s"
 
 
 @pytest.fixture
-def readme(tmp_path: Path) -> Iterator[Up]:
+def readme() -> Iterator[Up]:
     """A cluster where README expects it: in the user's state directory."""
-    with at_home(tmp_path, ADDRESS) as up:
+    with at_home(ADDRESS) as up:
         yield up
 
 
@@ -49,7 +49,7 @@ def missing(up: Up, client: str) -> str:
     return ""
 
 
-def environment(up: Up, home: Path) -> dict[str, str]:
+def environment(up: Up) -> dict[str, str]:
     """A shell in which nothing is set but what README sets."""
     left_out = {
         "KUBECONFIG", "UTSUWA_DATA_DIR", "XDG_STATE_HOME",
@@ -57,10 +57,10 @@ def environment(up: Up, home: Path) -> dict[str, str]:
     }  # fmt: skip
     kept = {name: value for name, value in os.environ.items() if name not in left_out}
     path = f"{Path(sys.executable).parent}:{kept['PATH']}"
-    return {**kept, "HOME": str(home), "PATH": path, "CLOUDSDK_CORE_DISABLE_PROMPTS": "1"}
+    return {**kept, "HOME": str(up.user_home), "PATH": path, "CLOUDSDK_CORE_DISABLE_PROMPTS": "1"}
 
 
-def test_what_readme_tells_to_type_works(readme: Up, tmp_path: Path) -> None:
+def test_what_readme_tells_to_type_works(readme: Up) -> None:
     """Copied from top to bottom, every command of README succeeds, and curl shows what README
     shows. Windows are shortened, so that zero is not a minute away."""
     if shutil.which("kubectl") is None:
@@ -69,7 +69,7 @@ def test_what_readme_tells_to_type_works(readme: Up, tmp_path: Path) -> None:
     readme.kubectl(*patch, SHORT_WINDOWS)
     done = subprocess.run(
         ["bash", "-c", script_of(readme)],
-        cwd=ROOT, env=environment(readme, tmp_path / "home"), capture_output=True, text=True,
+        cwd=ROOT, env=environment(readme), capture_output=True, text=True,
         timeout=200, check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.e2e.conftest import Up, until
+from tests.e2e.conftest import Up, running, until
 from tests.e2e.test_containers import conditions, pod_of
 
 from utsuwa.testing.engine import Podman
@@ -101,10 +101,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, engine: Podman) -> Iterato
         # An address of our own: services are called by name, and so on port 80.
         address = f"127.1.{os.getpid() >> 8 & 255}.{os.getpid() & 255 or 1}"
         data = tmp_path_factory.mktemp("either") / "data"
-        up = Up(data, ("--address", address)).start().ready()
-        yield up
-        if up.process is not None and up.process.poll() is None:
-            up.stop()
+        with running(data, "--address", address) as up:
+            yield up
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.e2e.conftest import SAMPLES, Up, need, until
+from tests.e2e.conftest import SAMPLES, Up, need, running, until
 from tests.e2e.test_crashes import HOST, Load
 from tests.e2e.test_domains import condition, curl, map_domain, network, put_secret
 
@@ -53,8 +53,7 @@ class SecureLoad(Load):
 def secure(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Up]:
     """A service that holds its clients with room to spare, with a certificate of ours."""
     arguments = ("--gateway-workers", str(request.param)) if request.param > 1 else ()
-    up = Up(tmp_path / "data", arguments).start().ready()
-    try:
+    with running(tmp_path / "data", *arguments) as up:
         up.run("build", str(SAMPLES / "autoscale"), "-t", "autoscale:1")
         up.run(
             "deploy", "load", "--image", "autoscale:1", "--concurrency", "100", "--min-scale", "2"
@@ -64,8 +63,6 @@ def secure(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Up]:
         until(lambda: up.get("ksvc", "load")["status"].get("url") == url, what=url)
         until(lambda: condition(up, "ksvc", "load", "Ready") == "True")
         yield up
-    finally:
-        up.stop()
 
 
 def trusting(up: Up) -> ssl.SSLContext:
