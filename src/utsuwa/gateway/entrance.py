@@ -1,5 +1,6 @@
 """The way of a request into its revision, whatever the client speaks: pick, books, line, slot."""
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from utsuwa.gateway.admission import QueueFullError
@@ -25,7 +26,7 @@ _NONE: tuple[str, ...] = ()
 """The slots are the heirs': a class cannot have two ancestors that have some."""
 
 
-class Entrant:
+class Entrant(ABC):
     """A request that knows its host: a connection of HTTP/1.1, or a stream.
 
     Mutable state, kept by the heirs: `backend` (the pod on which it has a slot), `deadline`,
@@ -190,18 +191,19 @@ class Entrant:
     # --- for the heirs --------------------------------------------------------------------------
 
     @property
+    @abstractmethod
     def wants_upgrade(self) -> bool:
         """The client asks for another protocol."""
-        raise NotImplementedError
 
+    @abstractmethod
     def bound_to(self) -> str:
         """The pod that the client's cookie names, or ""."""
-        raise NotImplementedError
 
+    @abstractmethod
     def trace_context(self) -> bytes:
         """What the client says its request is part of: `traceparent`, or b""."""
-        raise NotImplementedError
 
+    @abstractmethod
     def look_at_answer(self) -> None:
         """The answer must not pass unseen: we may have a field to add."""
 
@@ -225,26 +227,26 @@ class Entrant:
         asked = self._revision.receipts or self.asks_for_receipt()
         return server_timing(start).encode() if asked else b""
 
+    @abstractmethod
     def asks_for_receipt(self) -> bool:
         """The client wants to know what a cold start cost."""
-        raise NotImplementedError
 
+    @abstractmethod
     def set_fields(self, fields: tuple[tuple[bytes, bytes], ...]) -> None:
         """Set these on the request to the pod."""
-        raise NotImplementedError
 
+    @abstractmethod
     def connected(self, upstream: "PodConnection") -> None:
         """Send the request over HTTP/1.1."""
-        raise NotImplementedError
 
+    @abstractmethod
     def joined(self, session: "PodSession") -> None:
         """Send the request over HTTP/2."""
-        raise NotImplementedError
 
+    @abstractmethod
     def upstream_lost(self, reason: str, *, begun: bool, stale: bool) -> None:
         """The pod's connection broke."""
-        raise NotImplementedError
 
+    @abstractmethod
     def reply(self, status: int, text: str) -> None:
         """Answer in the pod's stead."""
-        raise NotImplementedError

@@ -16,6 +16,7 @@ import shutil
 import struct
 import subprocess
 import termios
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -179,7 +180,7 @@ async def _talk(line: "_Line", caller: Caller, waiting: Waiting) -> int:
         await asyncio.gather(*others, *outputs, ended, return_exceptions=True)
 
 
-class _Line:
+class _Line(ABC):
     """The descriptors between a caller and a command. Mutable state: `_theirs` and `_ours`, those
     still open."""
 
@@ -199,14 +200,15 @@ class _Line:
         """What to start so that `words` run at the other end."""
         return words
 
+    @abstractmethod
     def outputs(self, caller: Caller) -> list[tuple[int, Write]]:
         """Where to read, and who gets it."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def feed(self, caller: Caller) -> None:
         """Pass on what the caller types until he has ended."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def resize(self, caller: Caller) -> None:
         """Follow the size of the caller's window, where there is one."""
 
@@ -246,6 +248,9 @@ class _Pipes(_Line):
         await copy_in(self._in, caller)
         self._ours.discard(self._in)
         os.close(self._in)
+
+    async def resize(self, caller: Caller) -> None:
+        """Pipes have no size."""
 
 
 class _Terminal(_Line):

@@ -203,7 +203,7 @@ def podman() -> Podman:
     try:
         engine.start()
         engine.run("run", "--rm", engine.shell_image(), "/bin/sh", "-c", "exit 0")
-    except BaseException:
+    except BaseException:  # Ctrl-C as well: its service would live on
         engine.stop()
         raise
     atexit.register(engine.stop)

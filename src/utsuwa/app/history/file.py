@@ -6,7 +6,8 @@ Written in batches and never on the loop. What it holds can be lost without harm
 that is damaged is set aside as `history.db.broken`, one that was deleted is made anew, and where
 nothing can be written the log says so once and the latest minutes are told from memory.
 
-Bounded: seconds are kept for an hour, minutes for a week, notes for a day and only so many, and of the whole the oldest goes when the
+Bounded: seconds are kept for an hour, minutes for a week, notes for a day and only so many, and of
+the whole the oldest goes when the
 file has come to its limit.
 """
 
@@ -282,7 +283,7 @@ class HistoryFile:
                 connection.execute("INSERT OR REPLACE INTO lives VALUES (?,?)", batch.life)
             self._prune(batch.now)
             connection.execute("COMMIT")
-        except BaseException:
+        except BaseException:  # whatever it was: half a batch must not stay open
             self._ids = {}
             if connection.in_transaction:
                 connection.execute("ROLLBACK")

@@ -5,6 +5,7 @@ and what follows a switch of protocols :mod:`tunnel`.
 """
 
 import asyncio
+from abc import abstractmethod
 from math import inf
 from typing import TYPE_CHECKING, cast
 
@@ -110,13 +111,13 @@ class Connection(Entrant, asyncio.Protocol):
         if self.upstream is not None:
             resume(self.upstream.transport)
 
+    @abstractmethod
     def _end(self, status: int) -> None:
         """The request is over: books, slot, connection."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _read_heads(self, data: bytes) -> None:
         """Take the first request of `data`."""
-        raise NotImplementedError
 
     # --- from the clock and the server ----------------------------------------------------------
 
@@ -209,9 +210,9 @@ class Connection(Entrant, asyncio.Protocol):
         else:
             self.transport.abort()  # a truncated answer must look truncated
 
+    @abstractmethod
     def _end_tunnel(self) -> None:
         """An upgraded connection must end."""
-        raise NotImplementedError
 
     def abort(self) -> None:
         """Close at once."""

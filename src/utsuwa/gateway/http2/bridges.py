@@ -99,7 +99,7 @@ class ToHttp1:
 
     def answered(self, data: bytes, status: int) -> None:
         """Never: nothing is plain here."""
-        raise NotImplementedError
+        raise RuntimeError("an answer of a plain exchange came to one that is not")
 
     def sent_whole(self) -> bool:
         """Whether the request was."""
@@ -145,15 +145,15 @@ class ToHttp1:
 
     def switched(self, head: ResponseHead, rest: bytes) -> None:
         """Never: no upgrade is asked for."""
-        raise NotImplementedError
+        raise _no_tunnel()
 
     def tunnel_data(self, data: bytes) -> None:
         """Never."""
-        raise NotImplementedError
+        raise _no_tunnel()
 
     def tunnel_eof(self) -> None:
         """Never."""
-        raise NotImplementedError
+        raise _no_tunnel()
 
     @property
     def is_tunnel(self) -> bool:
@@ -341,3 +341,7 @@ class FromHttp1:
     def unprocessed(self) -> None:
         """The pod has not looked at the request."""
         self.upstream_lost("the pod refuses requests", begun=False, stale=True)
+
+
+def _no_tunnel() -> RuntimeError:
+    return RuntimeError("a request that came over HTTP/2 has no tunnel")

@@ -6,6 +6,7 @@ connection is given back at once, so that one slow stream does not stop the othe
 """
 
 import asyncio
+from abc import ABC, ABCMeta, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from typing import Any, ClassVar, Generic, TypeVar, cast
@@ -26,7 +27,7 @@ _UNREAD_ANSWERS = 1000
 """Pings and settings of a peer that does not read our answers to them."""
 
 
-class Stream:
+class Stream(ABC):
     """One stream of a :class:`Session`: its content out, and the window for content in.
 
     Mutable state: `_queue` and `_queued` (content that waits for a window, and its bytes),
@@ -122,20 +123,20 @@ class Stream:
 
     # --- for the heirs --------------------------------------------------------------------------
 
+    @abstractmethod
     def sent(self, size: int) -> None:
         """`size` bytes of content have gone out."""
-        raise NotImplementedError
 
+    @abstractmethod
     def lost(self, reason: str) -> None:
         """The connection is gone, and the stream with it."""
-        raise NotImplementedError
 
 
 S = TypeVar("S", bound=Stream)
 Handler = Callable[[Any, Any], None]
 
 
-class Session(asyncio.Protocol, Generic[S]):
+class Session(asyncio.Protocol, Generic[S], metaclass=ABCMeta):
     """One HTTP/2 connection.
 
     Mutable state: `streams` (all that are not over), `blocked` (those that wait for a window,
@@ -335,6 +336,6 @@ class Session(asyncio.Protocol, Generic[S]):
 
     # --- for the heirs --------------------------------------------------------------------------
 
+    @abstractmethod
     def broken(self, reason: str) -> None:
         """The peer has sent what is no HTTP/2: the library has written a GOAWAY."""
-        raise NotImplementedError

@@ -149,6 +149,9 @@ class ClientStream(Entrant, Stream):
         """The client wants to know what a cold start cost."""
         return any(name == ASKED_NAME for name, _ in self.head.fields)
 
+    def look_at_answer(self) -> None:
+        """Each answer is looked at."""
+
     def set_fields(self, fields: tuple[Field, ...]) -> None:
         """What the split, and the trace, set on the request."""
         self._extra = fields

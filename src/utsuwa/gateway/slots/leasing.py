@@ -6,6 +6,7 @@ when they fall idle, until requests wait at another gateway. Then an idle slot i
 and one that falls free likewise, except that it serves our own line for the rest of its turn.
 """
 
+from abc import ABCMeta, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
@@ -66,7 +67,7 @@ _NONE: tuple[str, ...] = ()
 """The slots are the heirs': a class cannot have two ancestors that have some."""
 
 
-class Leasing(Admission[B]):
+class Leasing(Admission[B], metaclass=ABCMeta):
     """An :class:`Admission` that holds leases. Without a limit it is one like any other.
 
     Mutable state, kept by the heirs: `leases`, and `held`, how many slots of each backend are
@@ -81,21 +82,21 @@ class Leasing(Admission[B]):
     # --- what the heirs know ----------------------------------------------------------------------
 
     @property
+    @abstractmethod
     def known_as(self) -> str:
         """The name of what the line is for."""
-        raise NotImplementedError
 
+    @abstractmethod
     def backends(self) -> Iterable[tuple[str, B]]:
         """All of them, by uid."""
-        raise NotImplementedError
 
+    @abstractmethod
     def uid_of(self, backend: B) -> str:
         """By which the broker knows `backend`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def find(self, uid: str) -> B | None:
         """The backend that is known as `uid`."""
-        raise NotImplementedError
 
     def spare(self, backend: B) -> None:
         """Close the connections to `backend` for which no slot is held.
