@@ -14,16 +14,18 @@ from aiohttp import HttpVersion11, StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_parser import RawRequestMessage
 
-from utsuwa.apiserver import discovery, links, openapi, openapi_v2, reviews
+from utsuwa.apiserver import discovery, links, openapi_v2, reviews
 from utsuwa.apiserver.alerts import ALERTS, Alerts, NoAlerts
+from utsuwa.apiserver.answers import json_answer, not_found, outcome_answer, status_answer
 from utsuwa.apiserver.auth import MastersOnly, forbidden
 from utsuwa.apiserver.authentication import Authentication, CertificatesOnly, impersonated
-from utsuwa.apiserver.bodies import LIMIT, YAML, document, parse, to_yaml
+from utsuwa.apiserver.bodies import LIMIT, document, parse
 from utsuwa.apiserver.calls import Call, Outcome
+from utsuwa.apiserver.described import described, groups
 from utsuwa.apiserver.histories import HISTORY, Histories, NoHistory, reading
 from utsuwa.apiserver.logs import Logs
 from utsuwa.apiserver.measured import SOURCES, Measured, NothingKnown
-from utsuwa.apiserver.negotiation import Form, discovery_type, is_acceptable, wanted
+from utsuwa.apiserver.negotiation import is_acceptable, wanted
 from utsuwa.apiserver.paths import STREAMED
 from utsuwa.apiserver.paths import parse as parse_path
 from utsuwa.apiserver.ports import (
@@ -49,15 +51,14 @@ from utsuwa.apiserver.status import (
     MethodNotAllowedError,
     NotAcceptableError,
     TooLargeError,
-    failure,
 )
 from utsuwa.apiserver.streams.serve import NoContainers, Streams
 from utsuwa.apiserver.views import Views, admission_of_views
 from utsuwa.apiserver.watch import Watches
 from utsuwa.apiserver.writes import Writes
-from utsuwa.cluster.errors import ApiError, NotFoundError
+from utsuwa.cluster.errors import ApiError
 from utsuwa.kit.clock import Clock
-from utsuwa.kit.documents import Document, decode, encode
+from utsuwa.kit.documents import encode
 from utsuwa.kit.ids import Ids
 from utsuwa.kit.log import get_logger
 from utsuwa.kit.tasks import TaskSet
@@ -67,13 +68,10 @@ from utsuwa.model.kinds import NAMESPACE, Kind
 _log = get_logger(__name__)
 
 _CLOSE_SECONDS = 3.0
-_JSON = "application/json"
 _HEALTH = ("/healthz", "/livez", "/readyz")
 _VERBS = {
     "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete",
 }  # fmt: skip
-_LONGEST_WARNING, _MOST_WARNED = 1024, 4096
-"""Characters of one warning, and of all that an answer carries."""
 _READ_ONLY = frozenset({"log", LOGS, "decisions", HISTORY, ALERTS, "token", *STREAMED})
 """Sub-resources that nobody changes."""
 _MADE_OF_ONE = frozenset({"token", *STREAMED})
@@ -187,9 +185,9 @@ class ApiServer:
                 await _go_on(request)
             return await self._answer(request)
         except ApiError as error:
-            return _status(error)
+            return status_answer(error)
         except web.HTTPRequestEntityTooLarge:
-            return _status(
+            return status_answer(
                 TooLargeError(f"limit is {LIMIT} bytes: the body of the request is larger")
             )
         except (ConnectionError, asyncio.CancelledError):
@@ -203,7 +201,7 @@ class ApiServer:
             "request failed", error=error,
             method=request.method, path=request.path, request=number,
         )  # fmt: skip
-        return _status(
+        return status_answer(
             InternalError(
                 f"an error on the server: {type(error).__name__}; "
                 f"the server's log tells more at request {number}"
@@ -215,10 +213,10 @@ class ApiServer:
         if path.startswith(_HEALTH):
             return web.Response(text="ok")
         if path == "/version":
-            return _json(self._version)
+            return json_answer(self._version)
         user = self._user(request)
         if path == links.CONSOLE_LINK and request.method == "POST":
-            return _json(encode(await links.answer(self._links, user, request.headers)), 201)
+            return json_answer(encode(await links.answer(self._links, user, request.headers)), 201)
         question = reviews.asked(path)
         if question is not None:
             return await self._review(request, user, question)
@@ -275,7 +273,7 @@ class ApiServer:
         if target.subresource == "token":
             return await self._token(call)
         if verb in {"list", "get"}:
-            return _outcome(await self._read(verb, call), yaml=call.wanted.yaml)
+            return outcome_answer(await self._read(verb, call), yaml=call.wanted.yaml)
         return await self._write(verb, call, request)
 
     async def _read(self, verb: str, call: Call) -> Outcome:
@@ -292,15 +290,15 @@ class ApiServer:
     async def _write(self, verb: str, call: Call, request: web.BaseRequest) -> web.StreamResponse:
         """A write that has begun is finished, even if its client goes away meanwhile."""
         if verb != "deletecollection":  # all others are decided and queued in one step
-            return _outcome(await self._writers[verb](call), yaml=call.wanted.yaml)
+            return outcome_answer(await self._writers[verb](call), yaml=call.wanted.yaml)
         task = self._tasks.start(self._written(verb, call, request), name=f"{verb} {request.path}")
         return await asyncio.shield(task)
 
     async def _written(self, verb: str, call: Call, request: web.BaseRequest) -> web.Response:
         try:
-            return _outcome(await self._writers[verb](call), yaml=call.wanted.yaml)
+            return outcome_answer(await self._writers[verb](call), yaml=call.wanted.yaml)
         except ApiError as error:
-            return _status(error)
+            return status_answer(error)
         except Exception as error:
             return self._our_fault(request, error)
 
@@ -312,15 +310,15 @@ class ApiServer:
         self._check_allowed(user, question.attributes)
         body = parse(await request.read(), request.headers.get("Content-Type", ""))
         answer = reviews.answer(question, document(body.value), user, self._tribunal)
-        return _json(encode(answer), 201)
+        return json_answer(encode(answer), 201)
 
     async def _token(self, call: Call) -> web.Response:
         """A token for a ServiceAccount."""
         if self._service_tokens is None:
-            raise _not_found()
+            raise not_found()
         body = document(parse(call.body, call.content_type).value)
         issued = await self._service_tokens.issue(self._cluster, call.target.key, body)
-        return _json(encode(issued), 201)
+        return json_answer(encode(issued), 201)
 
     def _check_allowed(self, user: User, attributes: Attributes) -> None:
         if not self._authorizer.allows(user, attributes):
@@ -331,16 +329,16 @@ class ApiServer:
         attributes = Attributes("get", None, path=path)
         self._check_allowed(user, attributes)
         if request.method not in {"GET", "HEAD"}:
-            raise _not_found()
+            raise not_found()
         if path in {"/api", "/apis"}:
-            return _groups(request, path)
+            return groups(request, path)
         if path == "/openapi/v2":
             data, media_type = openapi_v2.answer(request.headers.get("Accept", ""))
             return web.Response(body=data, headers={"Content-Type": media_type})
-        found = _described(path)
+        found = described(path)
         if found is None:
-            raise _not_found()
-        return _json(found if isinstance(found, bytes) else encode(found))
+            raise not_found()
+        return json_answer(found if isinstance(found, bytes) else encode(found))
 
     def _user(self, request: web.BaseRequest) -> User:
         transport = request.transport
@@ -396,66 +394,3 @@ def _verb(call: Call, method: str) -> str:
 
 def _is_stored(kind: Kind) -> bool:
     return kind not in SOURCES and not is_shown(kind)
-
-
-def _groups(request: web.BaseRequest, path: str) -> web.Response:
-    form = wanted(request.headers.get("Accept", ""))
-    if form.form is Form.DISCOVERY:
-        listed = discovery.aggregated(form.version, core=path == "/api")
-        response = _json(encode(listed))
-        response.headers["Content-Type"] = discovery_type(form.version)
-        response.headers["Vary"] = "Accept"
-        return response
-    if path == "/api":
-        return _json(encode(discovery.api_versions(request.host)))
-    return _json(encode(discovery.api_group_list()))
-
-
-def _described(path: str) -> Document | bytes | None:
-    parts = path.strip("/").split("/")
-    if parts[:2] == ["openapi", "v3"]:
-        place = parts[3:] if parts[2:3] in (["api"], ["apis"]) else parts[2:]
-        return openapi.document("/".join(place)) if place else openapi.index()
-    if parts[0] == "apis" and len(parts) == 2:
-        return discovery.api_group(parts[1])
-    if parts[0] in {"api", "apis"}:
-        return discovery.api_resource_list("/".join(parts[1:]))
-    if parts == [""]:
-        groups = [f"/apis/{name}" for name in discovery.groups()]
-        return {
-            "paths": ["/api", "/api/v1", "/apis", *groups, "/openapi/v2", "/openapi/v3", "/version"]
-        }
-    return None
-
-
-def _not_found() -> NotFoundError:
-    return NotFoundError("the server could not find the requested resource")
-
-
-def _json(data: bytes, code: int = 200) -> web.Response:
-    return web.Response(
-        body=data, status=code, content_type=_JSON, headers={"Cache-Control": "no-cache, private"}
-    )
-
-
-def _outcome(outcome: Outcome, *, yaml: bool = False) -> web.Response:
-    if yaml:
-        response = _json(
-            to_yaml(decode(outcome.body) if outcome.body else outcome.document), outcome.code
-        )
-        response.content_type = YAML
-    else:
-        response = _json(outcome.body or encode(outcome.document), outcome.code)
-    told = 0
-    for warning in outcome.warnings:
-        text = "".join(char if char.isprintable() else " " for char in warning)[:_LONGEST_WARNING]
-        told += len(text)
-        if told > _MOST_WARNED:  # clients refuse an answer whose head is too long
-            break
-        text = text.replace("\\", "\\\\").replace('"', '\\"')
-        response.headers.add("Warning", f'299 - "{text}"')
-    return response
-
-
-def _status(error: ApiError) -> web.Response:
-    return _json(encode(failure(error)), error.code)

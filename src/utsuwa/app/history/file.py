@@ -7,8 +7,7 @@ that is damaged is set aside as `history.db.broken`, one that was deleted is mad
 nothing can be written the log says so once and the latest minutes are told from memory.
 
 Bounded: seconds are kept for an hour, minutes for a week, notes for a day and only so many, and of
-the whole the oldest goes when the
-file has come to its limit.
+the whole the oldest goes when the file has come to its limit.
 """
 
 import asyncio

@@ -4,9 +4,14 @@ A client of gRPC reads the status in its own fields, sent as the only block of t
 (gRPC over HTTP/2, "Trailers-Only").
 """
 
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from utsuwa.gateway.http1.probes import Reply
 from utsuwa.gateway.http2.translate import Fields
+
+if TYPE_CHECKING:
+    from utsuwa.gateway.http2.session import Stream
 
 _UNKNOWN = b"2"
 _GRPC_STATUS = {
@@ -42,3 +47,35 @@ def answer(status: int, text: str, *, grpc: bool) -> tuple[Fields, bytes]:
     if not timeout:
         fields.append((b"x-content-type-options", b"nosniff"))
     return fields, body
+
+
+def give_answer(stream: "Stream", status: int, text: str, *, grpc: bool, head_only: bool) -> None:
+    """Answer on `stream` in the pod's stead."""
+    fields, body = answer(status, text, grpc=grpc)
+    _send(stream, fields, b"" if head_only else body)
+
+
+def give_reply(stream: "Stream", reply: Reply, *, head_only: bool) -> None:
+    """Answer a probe of the platform."""
+    status, body, name = reply
+    if status != 200:
+        give_answer(stream, status, body.decode("latin-1"), grpc=False, head_only=head_only)
+        return
+    fields = [(b":status", b"200"), (b"content-length", b"%d" % len(body))]
+    if name:
+        fields.append((b"k-network-hash", name))
+    if body:
+        fields.append((b"content-type", b"text/plain; charset=utf-8"))
+    _send(stream, fields, b"" if head_only else body)
+
+
+def redirect(stream: "Stream", location: bytes) -> None:
+    """Send the client elsewhere, for good."""
+    fields = [(b":status", b"301"), (b"location", location), (b"content-length", b"0")]
+    _send(stream, fields, b"")
+
+
+def _send(stream: "Stream", fields: Fields, body: bytes) -> None:
+    stream.write_head(fields, end=not body)
+    if body:
+        stream.write(body, end=True)

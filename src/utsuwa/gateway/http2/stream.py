@@ -12,9 +12,8 @@ from utsuwa.gateway.answers import https_url, unknown_host
 from utsuwa.gateway.births import ASKED_NAME
 from utsuwa.gateway.entrance import Entrant
 from utsuwa.gateway.http1.errors import BadMessageError, late_body
-from utsuwa.gateway.http1.probes import Reply
 from utsuwa.gateway.http2 import translate
-from utsuwa.gateway.http2.answers import answer, grpc_trailers
+from utsuwa.gateway.http2.answers import give_answer, give_reply, grpc_trailers, redirect
 from utsuwa.gateway.http2.bridges import ToHttp1
 from utsuwa.gateway.http2.framing import INTERNAL_ERROR, PROTOCOL_ERROR
 from utsuwa.gateway.http2.session import Stream
@@ -106,7 +105,10 @@ class ClientStream(Entrant, Stream):
             if host is None:
                 return
         if head.probe is not None:
-            self._reply_probe(head.probe)
+            self._state = (
+                _DONE  # answered for the platform: it is no application's, and in no books
+            )
+            give_reply(self, head.probe, head_only=head.head_only)
             log = self.core.request_log
             if log is not None and log.probes:
                 log.probe(host, head, self.peer, head.probe[0])
@@ -134,10 +136,8 @@ class ClientStream(Entrant, Stream):
         elif self.peer.scheme == b"https" or (b"x-forwarded-proto", b"https") in head.fields:
             return host
         else:
-            location = https_url(head.host, self.core.https_port, head.target)
             self._state = _DONE
-            fields = [(b":status", b"301"), (b"location", location), (b"content-length", b"0")]
-            self.write_head(fields, end=True)
+            redirect(self, https_url(head.host, self.core.https_port, head.target))
         return None
 
     def trace_context(self) -> bytes:
@@ -164,7 +164,7 @@ class ClientStream(Entrant, Stream):
                 self.reset(PROTOCOL_ERROR)
                 return
         self._state = _DONE
-        self._answer(error.status, error.text, grpc=False, head_only=False)
+        give_answer(self, error.status, error.text, grpc=False, head_only=False)
 
     def upload(self, data: bytes, *, end: bool) -> None:
         """More of the request's content: on to the pod, or kept until there is one."""
@@ -393,30 +393,7 @@ class ClientStream(Entrant, Stream):
             self._size = len(text)
             self._end(status, ours=True)
         self._state = _DONE
-        self._answer(status, text, grpc=self.head.grpc, head_only=self.head.head_only)
-
-    def _reply_probe(self, reply: Reply) -> None:
-        """Answer for the platform: the request is no application's, and in no books."""
-        status, body, name = reply
-        self._state = _DONE
-        if status != 200:
-            self._answer(status, body.decode("latin-1"), grpc=False, head_only=self.head.head_only)
-            return
-        fields = [(b":status", b"200"), (b"content-length", b"%d" % len(body))]
-        if name:
-            fields.append((b"k-network-hash", name))
-        if body:
-            fields.append((b"content-type", b"text/plain; charset=utf-8"))
-        self._send(fields, b"" if self.head.head_only else body)
-
-    def _answer(self, status: int, text: str, *, grpc: bool, head_only: bool) -> None:
-        fields, body = answer(status, text, grpc=grpc)
-        self._send(fields, b"" if head_only else body)
-
-    def _send(self, fields: Fields, body: bytes) -> None:
-        self.write_head(fields, end=not body)
-        if body:
-            self.write(body, end=True)
+        give_answer(self, status, text, grpc=self.head.grpc, head_only=self.head.head_only)
 
     def _end(self, status: int, *, ours: bool = False) -> None:
         """The request is over: books, slot, carrier; `ours`: we have answered it."""
