@@ -1,5 +1,7 @@
 """The real `utsuwa up`, in a directory and on ports of its own."""
 
+import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -28,11 +30,29 @@ IN_ONE_SHELL = ("set -euo pipefail", "trap 'echo \"failed: $BASH_COMMAND\" >&2' 
 """How a script of documented commands begins."""
 
 
+FIRST_PORT, PORTS_EACH = 10_000, 1_000
+"""Below the ports of pods, and those that the kernel gives to outgoing connections."""
+
+
+def ports_in_turn() -> Iterator[int]:
+    """The ports of this worker of pytest, over and over; not from the first, for the one before us
+    may have left it a moment ago."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = FIRST_PORT + worker % 9 * PORTS_EACH
+    begin = os.getpid() * 10
+    return (first + (begin + offset) % PORTS_EACH for offset in itertools.count())
+
+
+_PORTS = ports_in_turn()
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on, nor will before we do."""
+    for port in _PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("there is no end of ports")
 
 
 PATIENCE = 3.0

@@ -3,6 +3,7 @@
 import ast
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -340,6 +341,34 @@ def test_every_function_is_where_the_architecture_says() -> None:
 def test_flows_are_numbered_in_order() -> None:
     numbers = re.findall(r"^### (\d+)\.", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE)
     assert [int(number) for number in numbers] == list(range(1, len(numbers) + 1))
+
+
+def test_every_flow_that_a_document_refers_to_exists() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    there = {int(number) for number in re.findall(r"^### (\d+)\.", text, re.MULTILINE)}
+    references = re.findall(r"\bflow (\d+)(?:, steps? (\d+)(?: to (\d+))?)?", text)
+    assert references
+    for flow, *steps in references:
+        assert int(flow) in there
+        section = re.split(rf"^### {flow}\.", text, flags=re.MULTILINE)[1].partition("\n### ")[0]
+        last = max(map(int, re.findall(r"^(\d+)\. ", section, re.MULTILINE)))
+        assert all(int(step) <= last for step in steps if step), (flow, steps)
+
+
+def test_the_floors_are_those_that_are_checked() -> None:
+    """The table of rooms has every package, on the floor that import-linter keeps it on."""
+    rows = re.findall(
+        r"^\| (\d) \| `(\w+)` \|", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE
+    )
+    told: dict[int, set[str]] = {}
+    for floor, room in rows:
+        told.setdefault(int(floor), set()).add(room)
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (layers,) = (one["layers"] for one in contracts["contracts"] if one["type"] == "layers")
+    checked = [set(re.findall(r"utsuwa\.(\w+)", layer)) for layer in reversed(layers)]
+    assert [told[floor] for floor in sorted(told)] == checked
+    packages = {path.parent.name for path in SOURCES.glob("*/__init__.py")}
+    assert packages - {"testing"} == set().union(*checked)
 
 
 def test_the_first_screen_of_readme_has_what_why_and_the_two_commands() -> None:
