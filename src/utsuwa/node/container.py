@@ -108,6 +108,7 @@ class Container:
         while True:
             if instance is None:
                 instance = await self._start()
+                await asyncio.sleep(0)  # who was told comes before what may wait for a disk
             if instance is not None:
                 await self._live(instance, adopted=instance is adopted)
                 instance = None

@@ -70,7 +70,8 @@ class PodWorker:
     """Runs one Pod.
 
     Mutable state: `_pod`, the newest form seen; `_record`, what is on disk; `_written`, the last
-    status written; `_dated`, whether the start is told; `_remaining`, what the end waits for (None before anybody has said);
+    status written; `_launched`, whether gateways were told of its process; `_dated`, whether the
+    start is written; `_remaining`, what the end waits for (None before anybody has said);
     `_evicted`, why it was; changed on the loop alone.
     """
 
@@ -89,7 +90,7 @@ class PodWorker:
         self._pod = pod
         self._key: Key = key_of(pod)
         self._adopted = adopted or {}
-        self._bound = self._dated = bool(self._adopted)
+        self._bound = self._dated = self._launched = bool(self._adopted)
         self._record = PodRecord(self.uid, self._key.namespace, self._key.name, port)
         self._dirty = asyncio.Event()
         self._ending = asyncio.Event()
@@ -179,6 +180,8 @@ class PodWorker:
     def _changed(self) -> None:
         """A container did."""
         self._dirty.set()
+        if not (self._launched or self._bound):
+            self._tell_launched()
         if self.rest.look():
             self._keep(asyncio.create_task(self.rest.again(), name=f"thaw of {self._key}"))
 
@@ -296,6 +299,7 @@ class PodWorker:
         """Write down a new instance as soon as its identity is known."""
 
         async def save() -> None:
+            await asyncio.sleep(0)  # gateways are told first: a disk may take its time
             record = self._record.containers[name] = await instance.record()
             self._site.records.write(self._record)
             names = self._site.services.names
@@ -329,19 +333,27 @@ class PodWorker:
 
     async def _bind(self) -> None:
         """Node and port first, then at once the status: one commit for both."""
-        started = self._started()
-        self._dated = bool(started)
-        patch = {
-            **bound(self._pod, self._site.node_name, self.port),
-            "metadata": {"uid": self.uid, **started},
-        }
-        if started:  # a gateway may look for it while this is being written
-            at = {"status": {"podIP": self._address, "hostIP": ADDRESS}}
-            self._site.drains.launched(merge_patch(self._pod, {**patch, **at}))
+        patch = self._binding()
+        self._dated = "annotations" in patch["metadata"]
         cluster = self._site.services.cluster
         await asyncio.gather(cluster.merge(POD, self._key, patch), self._put_status())
         self._bound = True
         _log.debug("pod bound", pod=self._key, port=self.port)
+
+    def _binding(self) -> Document:
+        """Node and port, and when the serving process was started if it was."""
+        return {
+            **bound(self._pod, self._site.node_name, self.port),
+            "metadata": {"uid": self.uid, **self._started()},
+        }
+
+    def _tell_launched(self) -> None:
+        """A gateway may look for it while its binding is being written, and all else."""
+        binding = self._binding()
+        if "annotations" in binding["metadata"]:
+            self._launched = True
+            at = {"status": {"podIP": self._address, "hostIP": ADDRESS}}
+            self._site.drains.launched(merge_patch(self._pod, {**binding, **at}))
 
     async def _date(self) -> None:
         """Say when the serving process was started where that was not known with the binding."""

@@ -92,7 +92,6 @@ class EngineInstance:
         self._container = wire.client.containers.container(found.engine_id)
         ensure(found.log)
         self._place: Place | None = place_of(found.pid, found.engine_id)
-        self._memory = OomWatch(self._place)
         self._ended: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self._killing = asyncio.Lock()
         self._cleared = False
@@ -144,6 +143,7 @@ class EngineInstance:
     # --- its end --------------------------------------------------------------------------------
 
     async def _watch(self) -> None:
+        memory = await asyncio.to_thread(OomWatch, self._place)  # it may wait for all processors
         output = asyncio.create_task(
             follow(self._wire, self._clock, self._found.engine_id, self._found.log),
             name=f"output of {self._found.engine_id[:12]}",
@@ -151,11 +151,11 @@ class EngineInstance:
         try:
             ended = await self._until_ended()
             await asyncio.wait((output,), timeout=LAST_WORDS)
-            if self._memory.close() and ended.signal == signal.SIGKILL:
+            if memory.close() and ended.signal == signal.SIGKILL:
                 ended = replace(ended, oom=True)
             self._ended.set_result(ended)
         finally:
-            self._memory.close()
+            memory.close()
             output.cancel()
             await asyncio.gather(output, return_exceptions=True)
 
