@@ -4,8 +4,12 @@ import contextlib
 import importlib.machinery
 import os
 import sys
+from types import CodeType
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+
+compiled: "dict[str, tuple[bytes, CodeType]]" = {}
+"""Scripts by path: their text, and what it was compiled to."""
 
 
 class Entry:
@@ -43,9 +47,24 @@ class Entry:
         path = os.path.abspath(self.target)
         loader = importlib.machinery.SourceFileLoader("__main__", path)
         names.update(__file__=path, __cached__=None, __loader__=loader)
+        exec(self._code(path), names)
+
+    def compile_ahead(self) -> None:
+        """So that no child has to: the compiler writes to a good part of the memory that they
+        share. What is wrong with the script is told by the child that runs it."""
+        if self.kind == "script":
+            with contextlib.suppress(Exception):
+                self._code(os.path.abspath(self.target))
+
+    @staticmethod
+    def _code(path: str) -> CodeType:
         with open(path, "rb") as file:
-            code = compile(file.read(), path, "exec")
-        exec(code, names)
+            text = file.read()
+        known, code = compiled.get(path, (b"", None))
+        if code is None or known != text:
+            code = compile(text, path, "exec")
+            compiled[path] = text, code
+        return code
 
 
 def finish(entry: Entry) -> None:

@@ -241,4 +241,5 @@ def parent(text: str, _pad: str) -> Entry:
         again = [*sys.orig_argv]
         again[place] = json.dumps({**settings, "skipped": importer.skipped})
         os.execve(sys.executable, again, {**first, ROOM.encode(): room})
+    Entry(*settings["entry"]).compile_ahead()
     return Parent(settings, importer).serve()
