@@ -28,6 +28,7 @@ from utsuwa.node.access import Access
 from utsuwa.node.adoption import Adoption, AdoptionReport, plan_adoption
 from utsuwa.node.ahead import Ahead, Births
 from utsuwa.node.checks import NetworkChecks
+from utsuwa.node.drains import Drains
 from utsuwa.node.evicting import evict_for_ever
 from utsuwa.node.launching import Services
 from utsuwa.node.log_keeping import Keeper
@@ -45,7 +46,7 @@ from utsuwa.node.resting import Rest
 from utsuwa.node.runtime import Instance, Runtime
 from utsuwa.node.status import ADDRESS, unschedulable
 from utsuwa.node.volumes import Tokens, Volumes
-from utsuwa.node.worker import Drains, PodWorker, Site
+from utsuwa.node.worker import PodWorker, Site
 
 _log = get_logger(__name__)
 

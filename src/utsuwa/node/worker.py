@@ -6,10 +6,9 @@ the process already starts. Statuses are written by one task, one write per real
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from utsuwa.cluster.errors import ApiError, ConflictError, NotFoundError
 from utsuwa.cluster.informer import key_of
@@ -23,6 +22,7 @@ from utsuwa.model.draining import Remaining, described
 from utsuwa.model.freezing import was_frozen
 from utsuwa.model.kinds import POD
 from utsuwa.node.crew import Crew
+from utsuwa.node.drains import Drains
 from utsuwa.node.launching import Home, Services
 from utsuwa.node.meter import Reading
 from utsuwa.node.pods import bound, grace_of, revision_of, serving_container
@@ -41,19 +41,6 @@ SHUTDOWN_GRACE = 2.5
 EVICTION_GRACE = 1.0
 """Likewise when it is evicted: it must not go on to use what the machine lacks."""
 _WRITE_BACKOFF = Backoff(first=0.02, most=5.0)
-
-
-class Drains(Protocol):
-    """Who sends requests to Pods, and knows whether some are left on one."""
-
-    def launched(self, pod: Document) -> None:
-        """A process of `pod` was started. The Pod is as it will be once that is written."""
-        ...
-
-    async def drained(self, revision: str, uid: str, told: Callable[[Remaining], None]) -> None:
-        """Returns when no request is left on the Pod `uid` of Revision `namespace/name`, or
-        when no gateway is connected; `told` of what is left if that takes its time."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
