@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from utsuwa.node.adoption import AdoptionReport
     from utsuwa.node.agent import NodeAgent, default_node_name
+    from utsuwa.node.drains import Drains
     from utsuwa.node.images import BuildError, Built, Bundle, ImageStore, Tagged
     from utsuwa.node.process_runtime import ProcessRuntime
     from utsuwa.node.runtime import Runtime
-    from utsuwa.node.worker import Drains
 
 __all__ = [
     "AdoptionReport",
