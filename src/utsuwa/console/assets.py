@@ -4,6 +4,7 @@ their content, so that a browser asks for each of them once."""
 import gzip
 import hashlib
 import mimetypes
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,7 +43,25 @@ class Assets:
 
     def _add(self, path: Path, name: str) -> None:
         body = path.read_bytes()
+        if not name.startswith("vendor/"):
+            body = slim(body.decode(), path.suffix).encode()
         kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         url = f"/static/{hashlib.sha256(body).hexdigest()[:12]}/{name}"
         self._urls[name] = url
         self._by_url[url] = Asset(body, gzip.compress(body, 9, mtime=0), kind)
+
+
+def slim(text: str, kind: str) -> str:
+    """Our own scripts and styles without comments and indentation. No line of ours goes on inside a
+    string, and none has a comment mark in one but at its end.
+
+    >>> slim("/* why */\\n.a, .b { top: 0; }\\n", ".css")
+    '.a,.b{top: 0;}\\n'
+    >>> slim("  // why\\n  go();  // now\\n", ".js")
+    'go();\\n'
+    """
+    if kind == ".css":
+        text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+        text = re.sub(r" ?([{};,]) ", r"\1", text)
+    lines = (re.sub(r"(^|\s)//\s.*$", "", line).strip() for line in text.splitlines())
+    return "".join(f"{line}\n" for line in lines if line)

@@ -1,5 +1,6 @@
 """Jinja2: templates, filters, and what every template may name."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,24 @@ from utsuwa.console.pages.tabs import TABS
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
+class _Slim(FileSystemLoader):
+    """Templates without their indentation: what a page says in lines of its own (a textarea) comes
+    in by an expression."""
+
+    def get_source(
+        self, environment: Environment, template: str
+    ) -> tuple[str, str, Callable[[], bool]]:
+        """As the loader's."""
+        source, filename, is_current = super().get_source(environment, template)
+        return "\n".join(line.lstrip() for line in source.splitlines()), filename, is_current
+
+
 class Renderer:
     """Renders templates; all of them are read at the start."""
 
     def __init__(self, assets: Assets) -> None:
         environment = Environment(
-            loader=FileSystemLoader(_TEMPLATES),
+            loader=_Slim(_TEMPLATES),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,

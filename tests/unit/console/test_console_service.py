@@ -164,3 +164,13 @@ def test_labels_are_those_that_pods_carry() -> None:
     pod = an_object(POD, "p")
     pod["metadata"]["labels"] = {labels.REVISION: "a-1"}
     assert [row.revision for row in pages.pods([pod])] == ["a-1"]
+
+
+def test_old_revisions_that_do_nothing_make_room() -> None:
+    found = [an_object(REVISION, f"a-{number:02}", number % 10) for number in range(30)]
+    traffic = [{"revisionName": "a-00", "percent": 100}]
+    rows = pages.revisions(found, an_object(SERVICE, "a", status={"traffic": traffic}), {})
+    kept = pages.worth(rows)
+    assert len(kept) == pages.MOST_REVISIONS
+    assert "a-00" in [row.name for row in kept]
+    assert list(kept) == [row for row in rows if row in kept]

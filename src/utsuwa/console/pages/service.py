@@ -13,6 +13,9 @@ from utsuwa.kit.documents import Document, dig
 from utsuwa.model import labels
 from utsuwa.model.meta import annotations_of, is_deleting, labels_of, name_of, namespace_of
 
+MOST_REVISIONS = 7
+"""Rows of revisions on a page: older ones that do nothing are counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -89,6 +92,15 @@ def revisions(
     return tuple(sorted(rows, key=lambda row: (row.created, row.name), reverse=True))
 
 
+def worth(rows: Sequence[RevisionRow]) -> tuple[RevisionRow, ...]:
+    """Those of `rows` (the newest first) that a page has room for: first those with traffic, a tag
+    or pods."""
+    idle = [one for one in rows if not (one.percent or one.tags or one.doing.pods.total)]
+    room = max(0, MOST_REVISIONS - (len(rows) - len(idle)))
+    left_out = set(idle[room:])
+    return tuple(one for one in rows if one not in left_out)[:MOST_REVISIONS]
+
+
 def revision_state(document: Document) -> State:
     """A revision that is ready and has no pods rests."""
     state = state_of(document)
@@ -160,6 +172,8 @@ class ServicePage:
     head: Head
     conditions: tuple[Told, ...]
     revisions: tuple[RevisionRow, ...]
+    older: int
+    """Revisions that there is no room for."""
     pods: tuple[PodRow, ...]
     windows: tuple[tuple[str, str], ...]
     now: float

@@ -1,7 +1,8 @@
 """The list of services. Pure: documents and figures in, rows out."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
 
 from utsuwa.cluster.port import Key
 from utsuwa.console.pages.banners import NO_BANNERS, Banners
@@ -16,6 +17,8 @@ OVER = 10
 """Seconds over which the figures of a row are averaged."""
 SHOWN = 60
 """Seconds that the small chart of a row shows, in steps of two."""
+PER_PAGE = 60
+"""Services on one page: the next ones come on another."""
 _HEIGHT = 22
 
 
@@ -67,6 +70,39 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """Which part of all services a page shows; `total` are those that fit `wanted`."""
+
+    number: int = 1
+    total: int = 0
+    wanted: str = ""
+
+    @property
+    def last(self) -> int:
+        """The number of the last page."""
+        return max(1, -(-self.total // PER_PAGE))
+
+    @property
+    def first_row(self) -> int:
+        """The first row on it, counted from zero."""
+        return (self.number - 1) * PER_PAGE
+
+    @property
+    def last_row(self) -> int:
+        """The row after the last one on it."""
+        return min(self.first_row + PER_PAGE, self.total)
+
+    def query(self, number: int) -> str:
+        """What the address of page `number` ends with."""
+        given = {"filter": self.wanted, "page": str(number) if number > 1 else ""}
+        words = urlencode({name: value for name, value in given.items() if value})
+        return f"?{words}" if words else ""
+
+
+EVERYTHING = Cut()
+
+
+@dataclass(frozen=True, slots=True)
 class ServicesPage:
     """The list; `may_deploy`: whether he who looks may make another."""
 
@@ -75,6 +111,7 @@ class ServicesPage:
     now: float
     may_deploy: bool = False
     alerts: Banners = NO_BANNERS
+    cut: Cut = EVERYTHING
 
     @property
     def several(self) -> bool:
@@ -89,13 +126,32 @@ def page(
     now: float,
     may_deploy: bool = False,
     alerts: Banners = NO_BANNERS,
+    cut: Cut = EVERYTHING,
 ) -> ServicesPage:
     """The page of these services."""
     rows = tuple(
         sorted((row(one, doing) for one in documents), key=lambda one: (one.namespace, one.name))
     )
     namespaces = tuple(dict.fromkeys(one.namespace for one in rows))
-    return ServicesPage(rows, namespaces, now, may_deploy, alerts)
+    return ServicesPage(rows, namespaces, now, may_deploy, alerts, cut)
+
+
+def chosen(documents: Iterable[Document], wanted: str, number: str) -> tuple[list[Document], Cut]:
+    """Those on page `number` of the services that `wanted` fits, by name, namespace or address."""
+    needle = wanted.strip().casefold()
+    found = sorted(
+        (one for one in documents if needle in _words(one)),
+        key=lambda one: (namespace_of(one), name_of(one)),
+    )
+    cut = Cut(1, len(found), wanted.strip())
+    asked = int(number) if number.isdecimal() else 1
+    cut = replace(cut, number=min(max(asked, 1), cut.last))
+    return found[cut.first_row : cut.first_row + PER_PAGE], cut
+
+
+def _words(document: Document) -> str:
+    url = dig(document, "status", "url", default="")
+    return f"{name_of(document)} {namespace_of(document)} {url}".casefold()
 
 
 def row(document: Document, doing: Mapping[Key, Doing]) -> Row:

@@ -111,7 +111,8 @@ async def revisions(visit: Visit) -> Part:
     history = await visit.api.get(SERVICE, key, "history", query)
     found = _page(visit, key, document)
     told = served(history)
-    return Part("parts/revisions-told.html", {"rows": found.revisions, "served": told,
+    return Part("parts/revisions-told.html", {"rows": found.revisions, "older": found.older,
+                                              "served": told,
                                               "now": visit.now, "head": found.head,
                                               "errors": errors(told)})  # fmt: skip
 
@@ -129,10 +130,12 @@ def _page(visit: Visit, key: Key, document: Document) -> pages.ServicePage:
         for pod in visit.sight.all(POD, key.namespace)
         if labels_of(pod).get(labels.SERVICE) == key.name
     ]
+    shown = pages.worth(pages.revisions(mine, document, doings))
     return pages.ServicePage(
         head=head_of(visit, document, key),
         conditions=told(document),
-        revisions=pages.revisions(mine, document, doings),
+        revisions=shown,
+        older=len(mine) - len(shown),
         pods=pages.pods(pods),
         windows=tuple((one.name, one.title) for one in WINDOWS.values()),
         now=visit.now,

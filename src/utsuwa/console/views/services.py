@@ -17,9 +17,9 @@ async def home(visit: Visit) -> Redirect:
 
 async def page(visit: Visit) -> Page:
     """All services that he may see."""
-    return Page(
-        "services.html", _page(visit), title="Services", here="services", live="/live/services"
-    )
+    found = _page(visit)
+    live = f"/live/services{found.cut.query(found.cut.number)}"
+    return Page("services.html", found, title="Services", here="services", live=live)
 
 
 async def look(visit: Visit) -> Sequence[Piece]:
@@ -29,6 +29,7 @@ async def look(visit: Visit) -> Sequence[Piece]:
     pieces = [
         *banners.look(found.alerts),
         Piece("rows", "services.rows", Standing(found, standing)),
+        Piece("pager", "services.pager", found.cut),
     ]
     for row in found.rows:
         pieces += [
@@ -59,7 +60,9 @@ class Standing:
 
 
 def _page(visit: Visit) -> pages.ServicesPage:
-    documents = visit.sight.all(SERVICE)
+    documents, cut = pages.chosen(
+        visit.sight.all(SERVICE), visit.query.get("filter", ""), visit.query.get("page", "")
+    )
     live = visit.live
     second = live.second
     doing = {}
@@ -72,4 +75,6 @@ def _page(visit: Visit) -> pages.ServicesPage:
             second,
         )
     may = visit.sight.may("create", SERVICE, Key("default", ""))
-    return pages.page(documents, doing, now=visit.now, may_deploy=may, alerts=banners.of_all(visit))
+    return pages.page(
+        documents, doing, now=visit.now, may_deploy=may, alerts=banners.of_all(visit), cut=cut
+    )
