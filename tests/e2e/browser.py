@@ -1,6 +1,7 @@
 """A real Chromium that looks at the console: what it says on its console, whom it asks, what axe
 finds. Debian's own is used; where there is none, tests skip and say so."""
 
+import io
 import os
 import resource
 import shutil
@@ -45,6 +46,11 @@ class Looking:
         self.page.goto(self.base + path)
         self.page.wait_for_load_state("load")
 
+    def become(self, look: str) -> None:
+        """The same page in another of the `LOOKS`."""
+        self.page.emulate_media(color_scheme=LOOKS[look]["color_scheme"])
+        self.page.set_viewport_size(LOOKS[look]["viewport"])
+
     def check(self, name: str = "") -> None:
         """No complaint on the browser's console, nobody else was asked, axe finds nothing serious,
         and nothing is wider than the window."""
@@ -57,8 +63,7 @@ class Looking:
         found = self._axe()
         assert not found, "\n".join(found)
         if name and KEEP:
-            IMAGES.mkdir(parents=True, exist_ok=True)
-            self.page.screenshot(path=IMAGES / f"console-{name}.png")
+            _keep(self.page.screenshot(), IMAGES / f"console-{name}.png")
 
     def _axe(self) -> list[str]:
         if not self.page.evaluate("'axe' in window"):
@@ -70,6 +75,14 @@ class Looking:
             for one in result["violations"]
             if one["impact"] in {"serious", "critical"}
         ]
+
+
+def _keep(picture: bytes, path: Path) -> None:
+    """Write a picture small: few colours, as there are on a page."""
+    image = pytest.importorskip("PIL.Image")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    few = image.open(io.BytesIO(picture)).convert("RGB").quantize(128, kmeans=1, dither=0)
+    few.save(path, optimize=True)
 
 
 @dataclass

@@ -37,18 +37,47 @@ PAGES = {
     "deploy": "/deploy", "deploy-again": f"{HELLO}/deploy", "traffic": f"{HELLO}/traffic",
     "logs": f"{HELLO}/logs", "events": "/events", "service-events": f"{HELLO}/events",
     "yaml": f"{HELLO}/yaml", "delete": f"{HELLO}/delete", "settings": "/settings",
-    "settings-domain": "/settings/config-domain",
+    "revision": f"{HELLO}/revisions/hello-00001", "settings-domain": "/settings/config-domain",
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("look", LOOKS)
+PICTURES = {"deploy", "traffic", "logs", "service-events", "yaml", "delete", "settings"}
+
+
 @pytest.mark.parametrize("name", PAGES)
-def test_each_page(browser: Chromium, name: str, look: str) -> None:
-    with browser.look(look) as tab:
+def test_each_page(browser: Chromium, name: str) -> None:
+    with browser.look() as tab:
         tab.goto(PAGES[name])
         if name == "logs":
             tab.page.locator("#lines li").first.wait_for()
-        tab.check(f"{name}-{look}")
+        if name == "yaml":
+            changed(tab.page)
+        for look in LOOKS:
+            tab.become(look)
+            tab.check(f"{name}-{look}" if name in PICTURES else "")
+
+
+def changed(page: Any) -> None:
+    """A label more in the editor, and checked."""
+    area = page.locator("#text")
+    text = area.input_value()
+    area.fill(text.replace("metadata:\n", "metadata:\n  labels:\n    team: blue\n", 1))
+    page.keyboard.press("Control+s")
+    page.locator(".diff .plus", has_text="team: blue").wait_for()
+
+
+def test_the_yaml_of_a_revision_is_read_and_copied(browser: Chromium, up: Up) -> None:
+    with browser.look() as tab:
+        page = tab.page
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        tab.goto(HELLO)
+        page.locator("#revisions-table").get_by_role("link", name="hello-00001").click()
+        page.wait_for_url("**/revisions/hello-00001")
+        assert page.locator("#text").get_attribute("readonly") is not None
+        page.get_by_role("button", name="Copy").click()
+        page.get_by_role("button", name="Copied").wait_for()
+        assert "name: hello-00001" in page.evaluate("navigator.clipboard.readText()")
+        tab.check()
 
 
 def test_a_folder_is_deployed(browser: Chromium, up: Up) -> None:
@@ -100,11 +129,7 @@ def test_yaml_is_checked_compared_and_applied(browser: Chromium, up: Up) -> None
     with browser.look() as tab:
         page = tab.page
         tab.goto(f"{HELLO}/yaml")
-        area = page.locator("#text")
-        text = area.input_value()
-        area.fill(text.replace("metadata:\n", "metadata:\n  labels:\n    team: blue\n", 1))
-        page.keyboard.press("Control+s")
-        page.locator(".diff .plus", has_text="team: blue").wait_for()
+        changed(page)
         tab.check()
         assert "team" not in str(up.get("ksvc", "hello")["metadata"].get("labels"))
         page.get_by_role("button", name="Apply").click()

@@ -53,6 +53,7 @@ ROUTES = (
     Route("GET", "/services/{namespace}/{name}", service.page),
     Route("GET", "/services/{namespace}/{name}/series", service.series),
     Route("GET", "/services/{namespace}/{name}/revisions", service.revisions),
+    Route("GET", "/services/{namespace}/{name}/revisions/{revision}", yaml.of_revision),
     Route("GET", "/services/{namespace}/{name}/traffic", traffic.page),
     Route("POST", "/services/{namespace}/{name}/traffic", traffic.split),
     Route("POST", "/services/{namespace}/{name}/tag", traffic.tag),

@@ -10,7 +10,8 @@ from utsuwa.console.pages.difference import difference
 from utsuwa.console.pages.service import head
 from utsuwa.console.pages.state import Tone
 from utsuwa.kit.documents import Document
-from utsuwa.model.kinds import EVENT, SERVICE
+from utsuwa.model import labels
+from utsuwa.model.kinds import EVENT, REVISION, SERVICE
 from utsuwa.testing.console import Browsing
 
 MADE = "2026-01-01T00:00:0{}Z"
@@ -202,3 +203,19 @@ async def test_the_pages_of_events(open_console: Browsing) -> None:
         one = await opened(browser, "/services/default/hello/events")
     assert "of hello" in one
     assert "of other" not in one
+
+
+async def test_a_revision_is_read_as_yaml(open_console: Browsing) -> None:
+    """Whose it is not, has none of it."""
+    await open_console.api.cluster.create(SERVICE.document("default", "hello", spec={}))
+    await open_console.api.cluster.create(SERVICE.document("default", "other", spec={}))
+    revision = REVISION.document("default", "hello-00001", spec={"containers": [{"image": "i"}]})
+    revision["metadata"]["labels"] = {labels.SERVICE: "hello"}
+    await open_console.api.cluster.create(revision)
+    async with await open_console.session() as browser:
+        page = await opened(browser, "/services/default/hello/revisions/hello-00001")
+        assert "image: i" in page
+        assert "readonly" in page
+        await opened(browser, "/services/default/other")
+        async with browser.get("/services/default/other/revisions/hello-00001") as answer:
+            assert answer.status == 404

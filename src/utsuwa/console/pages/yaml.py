@@ -37,6 +37,21 @@ class YamlPage:
     outcome: Outcome = Outcome()
 
 
+@dataclass(frozen=True, slots=True)
+class RevisionPage:
+    """A revision, to be read: nobody edits one."""
+
+    head: Head
+    name: str
+    text: str
+
+
+def readable(document: Document) -> str:
+    """All of an object but who wrote which field."""
+    metadata = without(document.get("metadata") or {}, ("managedFields",))
+    return to_yaml({**document, "metadata": metadata}).decode()
+
+
 def editable(document: Document) -> str:
     """What of an object one edits: no status, nothing that the server alone writes but the
     version, by which it is seen whether somebody else was faster."""

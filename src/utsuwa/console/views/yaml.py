@@ -3,7 +3,13 @@
 from typing import Any
 
 from utsuwa.apiserver.bodies import parse_yaml
-from utsuwa.cluster.errors import ApiError, BadRequestError, ConflictError, ForbiddenError
+from utsuwa.cluster.errors import (
+    ApiError,
+    BadRequestError,
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
+)
 from utsuwa.cluster.port import Key
 from utsuwa.console.pages import yaml as pages
 from utsuwa.console.pages.difference import difference
@@ -11,7 +17,9 @@ from utsuwa.console.pages.service import Head
 from utsuwa.console.views.service import head_of, service_of
 from utsuwa.console.visit import Page, Redirect, Visit
 from utsuwa.kit.documents import Document
-from utsuwa.model.kinds import SERVICE
+from utsuwa.model import labels
+from utsuwa.model.kinds import REVISION, SERVICE
+from utsuwa.model.meta import labels_of
 
 
 async def page(visit: Visit) -> Page:
@@ -19,6 +27,17 @@ async def page(visit: Visit) -> Page:
     key, document = service_of(visit)
     text = pages.editable(document)
     return _page(pages.YamlPage(head_of(visit, document, key), text, text))
+
+
+async def of_revision(visit: Visit) -> Page:
+    """The text of one of its revisions, to be read."""
+    key, document = service_of(visit)
+    name = visit.parts["revision"]
+    revision = visit.sight.one(REVISION, Key(key.namespace, name))
+    if revision is None or labels_of(revision).get(labels.SERVICE) != key.name:
+        raise NotFoundError(f"Service {key.name} has no revision {name}, or you may not see it.")
+    model = pages.RevisionPage(head_of(visit, document, key), name, pages.readable(revision))
+    return Page("revision.html", model, title=f"{name}: YAML", here="services")
 
 
 async def write(visit: Visit) -> Page | Redirect:
