@@ -96,7 +96,10 @@ def test_a_folder_is_deployed(browser: Chromium, up: Up) -> None:
         page.get_by_label("Source folder").last.fill(str(SAMPLES / "hello"))
         page.get_by_label("Name of the variable").fill("TARGET")
         page.get_by_label("Its value").fill("console")
-        page.get_by_role("button", name="Deploy").click()
+        asked = tab.base + page.locator("form.deploy").get_attribute("data-progress")
+        with page.expect_response(asked) as progress:
+            page.get_by_role("button", name="Deploy").click()
+        assert progress.value.ok
         page.wait_for_url("**/services/default/fresh")
         page.locator("#head .good").wait_for(timeout=60_000)
         tab.check()

@@ -11,7 +11,7 @@ from utsuwa.app.history import Fleet, Recorder
 from utsuwa.app.options import Layout
 from utsuwa.cluster.informer import Informers
 from utsuwa.cluster.port import Key
-from utsuwa.console import Console, Image, PodsNow, Sessions, Tools
+from utsuwa.console import Building, Console, Image, PodsNow, Sessions, Tools
 from utsuwa.kit.clock import Clock
 from utsuwa.kit.ids import Ids
 from utsuwa.kit.log import get_logger
@@ -66,18 +66,24 @@ class Builds:
     def __repr__(self) -> str:
         return f"<Builds into {self._store!r}>"
 
-    async def build(self, directory: str, service: str) -> Image:
+    async def build(self, directory: str, service: str, progress: Callable[[str], None]) -> Image:
         """As the port."""
         if not directory.startswith(("/", "~")):
             raise ValueError(f"expected the whole path of a directory, found {directory!r}")
         try:
-            return await asyncio.to_thread(self._build, directory, f"dev.local/{service}:latest")
+            ref = f"dev.local/{service}:latest"
+            return await asyncio.to_thread(self._build, directory, ref, progress)
         except (BuildError, OSError) as error:
             raise ValueError(str(error)) from error
 
-    def _build(self, directory: str, ref: str) -> Image:
+    def _build(self, directory: str, ref: str, progress: Callable[[str], None]) -> Image:
         source = Path(directory).expanduser()
-        built = build_source(source, ref, self._store, lambda line: _log.info("build", line=line))
+
+        def told(line: str) -> None:
+            _log.info("build", line=line)
+            progress(line)
+
+        built = build_source(source, ref, self._store, told)
         return Image(parse_reference(built.ref).pinned(built.digest), built.ref)
 
 
@@ -143,7 +149,7 @@ def build(  # noqa: PLR0913  (all by name)
         callers=callers,
         sessions=Sessions(layout.console, clock, callers.is_good),
         live=Figures(recorder, fleet),
-        tools=Tools(logs, Builds(layout.images), ids, standing),
+        tools=Tools(logs, Builds(layout.images), Building(), ids, standing),
         clock=clock,
         ids=ids,
         version=__version__,

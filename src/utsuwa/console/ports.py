@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 from utsuwa.alerts import Standing
 from utsuwa.apiserver import User
 from utsuwa.cluster.port import Key
+from utsuwa.console.building import Building
 from utsuwa.kit.ids import Ids
 from utsuwa.logs.reading import ServiceLogs
 from utsuwa.series import Mark, Point
@@ -71,8 +72,9 @@ class Image(NamedTuple):
 class Builder(Protocol):
     """Who makes images of directories of this machine."""
 
-    async def build(self, directory: str, service: str) -> Image:
-        """An image of `directory` for `service`. Raises ValueError, told for people."""
+    async def build(self, directory: str, service: str, progress: Callable[[str], None]) -> Image:
+        """An image of `directory` for `service`; `progress` is told each step, from any thread.
+        Raises ValueError, told for people."""
         ...
 
 
@@ -82,6 +84,7 @@ class Tools:
 
     logs: ServiceLogs
     builder: Builder
+    building: Building
     ids: Ids
     standing: Callable[[], Sequence[Standing]]
     """Alerts that stand, the most urgent first."""

@@ -48,6 +48,7 @@ ROUTES = (
     Route("GET", "/services", services.page),
     Route("GET", "/deploy", deploy.page),
     Route("POST", "/deploy", deploy.create),
+    Route("GET", "/deploy/progress/{build}", deploy.progress),
     Route("GET", "/services/{namespace}/{name}/deploy", deploy.of_service),
     Route("POST", "/services/{namespace}/{name}/deploy", deploy.update),
     Route("GET", "/services/{namespace}/{name}", service.page),

@@ -1,7 +1,7 @@
 """A running console over a cluster in memory: what a browser would be told."""
 
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ import aiohttp
 from utsuwa.alerts import Standing
 from utsuwa.apiserver import User
 from utsuwa.cluster.port import Key
-from utsuwa.console import Console, Image, PodsNow, Sessions, Tools
+from utsuwa.console import Building, Console, Image, PodsNow, Sessions, Tools
 from utsuwa.kit.clock import Clock, SystemClock
 from utsuwa.kit.ids import Ids
 from utsuwa.kit.tasks import TaskSet
@@ -56,10 +56,11 @@ class Builds:
 
     known: set[str] = field(default_factory=set)
 
-    async def build(self, directory: str, service: str) -> Image:
+    async def build(self, directory: str, service: str, progress: Callable[[str], None]) -> Image:
         """As the port."""
         if directory not in self.known:
             raise ValueError(f"{directory}: there is no such directory")
+        progress("looking at main.py")
         return Image(f"dev.local/{service}@sha256:{'0' * 64}", f"dev.local/{service}:latest")
 
 
@@ -143,7 +144,13 @@ async def browsing(directory: Path, clock: Clock | None = None) -> AsyncIterator
             callers=callers,
             sessions=Sessions(directory / "console.json", used, callers.is_good),
             live=doing,
-            tools=Tools(ServiceLogs(directory / "logs", used, tuple), builds, Ids(), standing.copy),
+            tools=Tools(
+                ServiceLogs(directory / "logs", used, tuple),
+                builds,
+                Building(),
+                Ids(),
+                standing.copy,
+            ),
             clock=used,
             ids=Ids(),
             version="test",

@@ -17,7 +17,14 @@ from utsuwa.testing.console import Browsing
 
 MOST = 150 * 1024
 SHOP = "/services/default/shop"
-SMALL = {"/", f"{SHOP}/series", f"{SHOP}/revisions", f"{SHOP}/logs/tail", f"{SHOP}/logs/download"}
+SMALL = {
+    "/",
+    f"{SHOP}/series",
+    f"{SHOP}/revisions",
+    f"{SHOP}/logs/tail",
+    f"{SHOP}/logs/download",
+    "/deploy/progress/none",
+}
 """What is no page."""
 
 
@@ -27,6 +34,7 @@ def paths() -> list[str]:
         "name": "shop",
         "revision": "shop-00010",
         "map": "config-domain",
+        "build": "none",
     }
     found = {one.path.format(**names) for one in ROUTES if one.method == "GET"}
     return sorted((found | {"/settings/config-autoscaler"}) - SMALL)

@@ -67,6 +67,8 @@ class DeployPage:
     namespaces: tuple[str, ...] = ()
     may: bool = True
     may_build: bool = False
+    build: str = ""
+    """The name under which a build of this form tells what it does."""
 
 
 class FormError(ValueError):

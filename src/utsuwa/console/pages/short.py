@@ -100,7 +100,7 @@ def errors(served: Mapping[str, Mapping[str, int]]) -> Answer:
     bad = sorted((name for name in failed if failed[name]), key=lambda name: -failed[name])
     if not bad:
         total = sum(asked.values())
-        words = f"of {total:,} requests" if total else "no request came"
+        words = f"of {total:,} requests" if total else "no request counted yet"
         return Answer(question, "None", words, where)
     worst = bad[0]
     figure = f"{worst}: {failed[worst]:,}"

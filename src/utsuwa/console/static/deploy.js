@@ -50,11 +50,27 @@
   sources.forEach((one) => one.addEventListener("change", choose));
   choose();
 
+  // While the folder is built: what the build says.
+  async function follow() {
+    const lines = document.getElementById("progress-lines");
+    document.getElementById("progress").hidden = false;
+    const answer = await fetch(form.dataset.progress).catch(() => null);
+    if (!answer || !answer.ok) return;
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (;;) {
+      const { value, done } = await reader.read().catch(() => ({ done: true }));
+      if (done) return;
+      lines.append(value);
+      lines.scrollTop = lines.scrollHeight;
+    }
+  }
+
   form.addEventListener("submit", () => {
     const button = form.querySelector("button.first");
     const folder = form.querySelector("[name=source]:checked");
     button.textContent = folder && folder.value === "folder" ? "Building…" : "Deploying…";
     setTimeout(() => { button.disabled = true; }, 0);
+    if (folder && folder.value === "folder") follow();
   });
   window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 })();

@@ -7,7 +7,7 @@ from utsuwa.cluster.port import Key
 from utsuwa.console.pages import deploy as pages
 from utsuwa.console.pages.service import Head
 from utsuwa.console.views.service import head_of, service_of
-from utsuwa.console.visit import Page, Redirect, Visit
+from utsuwa.console.visit import Flow, Page, Redirect, Visit
 from utsuwa.kit.documents import Document, dig
 from utsuwa.model import deployment
 from utsuwa.model.kinds import NAMESPACE, NODE, REVISION, SERVICE
@@ -58,6 +58,13 @@ async def update(visit: Visit) -> Page | Redirect:
     return _deployed(done.document, done.warnings)
 
 
+async def progress(visit: Visit) -> Flow:
+    """What the build that a form has started says, as it says it."""
+    if not _may_build(visit):
+        raise ForbiddenError(f"The role of {visit.user.name} lacks update nodes.")
+    return Flow(visit.tools.building.follow(visit.parts["build"]))
+
+
 async def _change(
     visit: Visit, form: pages.DeployForm, before: pages.DeployForm | None
 ) -> deployment.Change:
@@ -71,7 +78,8 @@ async def _change(
             f"{visit.user.name} lacks update nodes."
         )
     try:
-        built = await visit.tools.builder.build(form.folder, form.name)
+        with visit.tools.building.run(visit.form.get("build", "")) as tell:
+            built = await visit.tools.builder.build(form.folder, form.name, tell)
     except ValueError as error:
         raise pages.FormError({"folder": str(error)}) from error
     return replace(change, image=built.pinned, user_image=built.ref)
@@ -122,6 +130,7 @@ def _page(
         namespaces=tuple(allowed or ["default"]),
         may=head.may_change if head else bool(allowed) or _may_create(visit),
         may_build=_may_build(visit),
+        build=visit.tools.ids.uid(),
     )
     title = f"{head.name}: deploy" if head else "Deploy"
     return Page("deploy.html", model, title=title, here="services")
