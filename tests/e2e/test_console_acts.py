@@ -45,13 +45,22 @@ PICTURES = {"deploy", "traffic", "logs", "service-events", "yaml", "delete", "se
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_each_page(browser: Chromium, name: str) -> None:
+def test_each_page(browser: Chromium, up: Up, name: str) -> None:
     with browser.look() as tab:
+        if name == "logs":
+            for path in ("/", "/cart", "/cart/7", "/orders?page=2", "/orders/1001", "/health"):
+                assert up.call("hello.default.localhost", path)[0] == 200
         tab.goto(PAGES[name])
         if name == "logs":
-            tab.page.locator("#lines li").first.wait_for()
-        if name == "yaml":
+            tab.page.locator("#lines li", has_text="/health").wait_for()
+        elif name == "yaml":
             changed(tab.page)
+        elif name == "deploy":
+            tab.page.get_by_label("Name", exact=True).fill("shop")
+            tab.page.get_by_label("Image", exact=True).fill("dev.local/shop:1")
+            tab.page.get_by_label("Name of the variable").fill("DATABASE")
+            tab.page.get_by_label("Its value").fill("postgres://db.internal:5432/shop")
+        tab.page.evaluate("scrollTo(0, 0)")
         for look in LOOKS:
             tab.become(look)
             tab.check(f"{name}-{look}" if name in PICTURES else "")

@@ -59,6 +59,11 @@ def test_a_service_at_zero() -> None:
     ]
 
 
+def test_a_service_that_has_never_been_ready_does_not_rest() -> None:
+    _, less, _ = told(explained(pods={"notReady": 1}, wanted=None))
+    assert less == ("None to lose", "no pod is ready yet")
+
+
 def test_the_last_cold_start_and_where_its_time_went() -> None:
     starts = [
         {"time": rfc3339_micro(NOW + at), "total": total, "phases": {"start": 6.0, "listen": total - 6}}

@@ -64,7 +64,9 @@ def _fewer(busy: Sequence[Document], now: float, shown: Shown) -> Answer:
     question, where = "Fewer pods", "why-title"
     scaled = [one for one in busy if one["wanted"]]
     if not scaled:
-        return Answer(question, "None to lose", "it rests at zero", where)
+        rests = not any(one["pods"].get("notReady") for one in busy)
+        words = "it rests at zero" if rests else "no pod is ready yet"
+        return Answer(question, "None to lose", words, where)
     due = [parse_rfc3339(one["next"]["fewerAt"]) for one in scaled if one["next"]["fewerAt"]]
     later = [one for one in due if one > now]
     if later:
