@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from utsuwa import __version__
-from utsuwa.app.options import Layout
+from utsuwa.app.options import LOOPBACK, Layout
 from utsuwa.app.processes import Identity
 from utsuwa.cluster.errors import ApiError, NotFoundError
 from utsuwa.cluster.port import Cluster, DeleteOptions, Key
@@ -26,7 +26,6 @@ from utsuwa.model.labels import MIRROR
 _log = get_logger(__name__)
 
 LOOK_EVERY = 1.0
-LOOPBACK = "127.0.0.1"
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 READY_LINE = "utsuwa is ready"
+LOOPBACK = "127.0.0.1"
 """Printed once, when deploys and requests work. Scripts wait for it."""
 
 HTTPS_PORT = 8443

@@ -6,37 +6,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from utsuwa import __version__
-from utsuwa.apiserver import ApiServer, Authority, User
+from utsuwa.apiserver import ApiServer, User
 from utsuwa.app import alerts, console, gke, tracing
 from utsuwa.app.admission import admission
 from utsuwa.app.bootstrap import Addresses, bootstrap
 from utsuwa.app.containers import Containers, service_names
+from utsuwa.app.controllers import build_controllers
 from utsuwa.app.history import Fleet, HistoryFile, Journal, Recorder, Sinks, Told
 from utsuwa.app.identity import Identity, PodTokens, rights, watch
 from utsuwa.app.image_garbage import collect_images
 from utsuwa.app.metrics import Collector, Internals, MetricsServer, Pulse, Traffic, route_of
 from utsuwa.app.mirrors import Mirrors, is_mirror
-from utsuwa.app.options import ControlOptions, Layout
+from utsuwa.app.options import LOOPBACK, ControlOptions, Layout
 from utsuwa.app.sweeping import start_sweeping
 from utsuwa.cluster.embedded import Embedded
 from utsuwa.cluster.informer import Informers
 from utsuwa.cluster.port import Key
-from utsuwa.controllers import (
-    aggregation,
-    certificate,
-    configuration,
-    domainmapping,
-    garbage,
-    labeler,
-    podautoscaler,
-    revision,
-    revision_gc,
-    route,
-    serverlessservice,
-    service,
-    serviceaccounts,
-    workloads,
-)
 from utsuwa.controllers.dataplane import DataPlane
 from utsuwa.controllers.events import EventRecorder
 from utsuwa.controllers.framework import Context, Controller
@@ -63,7 +48,6 @@ from utsuwa.store import Store
 
 _log = get_logger(__name__)
 
-LOOPBACK = "127.0.0.1"
 PATIENCE = 0.005
 """Seconds by which controllers off the way of a cold start let it pass."""
 _IN_A_HURRY = frozenset({"deployment"})
@@ -256,8 +240,16 @@ class ControlPlane:
         await self._gke.serve(gke_sockets, self._identity.context)
         self._history_file.start()
         await self._journal.restore()
-        controllers = self._running = self._controllers()
-        _check_unique(controllers)
+        controllers = self._running = build_controllers(
+            context,
+            options=self._options,
+            layout=self._layout,
+            images=self._images,
+            node=self._node,
+            scaler=self._scaler,
+            horizontal=self._horizontal,
+            figures=self._figures,
+        )
         await self._dataplane.start(self._tasks)
         self._tracing.start(self._tasks)
         self._scaler.start(self._tasks)
@@ -303,53 +295,12 @@ class ControlPlane:
         await self._runtime.close()
         await self._store.close()
 
-    def _controllers(self) -> list[Controller]:
-        context = self._context
-        return [
-            *workloads.build(context, self._node.ahead.create, self._scaler.leave_zero_by),
-            service.build(context),
-            configuration.build(context),
-            revision.build(context, self._images),
-            route.build(
-                context,
-                port=self._url_port,
-                https_port=self._options.https_port,
-                figures=self._figures,
-                budget=self._scaler.budget,
-            ),
-            domainmapping.build(context, port=self._url_port, https_port=self._options.https_port),
-            certificate.build(context, self._issuer()),
-            labeler.build(context),
-            serviceaccounts.build(context),
-            revision_gc.build(context),
-            podautoscaler.build(context, self._scaler),
-            podautoscaler.build_hpa(context, self._node, self._horizontal),
-            serverlessservice.build(context, address=LOOPBACK, port=self._options.gateway_port),
-            aggregation.build(context),
-            *garbage.build(context),
-        ]
-
-    def _issuer(self) -> Authority:
-        """The authority for services: another than the API's own, whose word would make one
-        service's certificate good for the API server's name."""
-        return Authority.open(
-            self._layout.services_pki, self._context.clock, name="utsuwa-services-ca"
-        )
-
     async def _measured(self, uids: Sequence[str]) -> Mapping[str, PodUse]:
         return await self._node.measured(uids)
 
     def _panic_since(self, revision: Key) -> float | None:
         entry = self._scaler.current(revision)
         return None if entry is None or entry.decision is None else entry.decision.panic_since
-
-    @property
-    def _url_port(self) -> int:
-        """The port in URLs: none (80) where the address serves it for names that are not
-        loopback's own."""
-        options = self._options
-        local = options.domain == "localhost" or options.domain.endswith(".localhost")
-        return 80 if options.address_has_gateway and not local else options.gateway_port
 
 
 class _Starts:
@@ -389,14 +340,6 @@ def _addresses(options: ControlOptions) -> Addresses:
         anonymous=options.anonymous,
         https_port=options.https_port,
     )
-
-
-def _check_unique(controllers: Sequence[Controller]) -> None:
-    """Two controllers of one kind would each do everything, and make twice the Pods."""
-    names = [controller.name for controller in controllers]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise RuntimeError(f"wired twice: {', '.join(twice)}")
 
 
 def _notes(report: AdoptionReport) -> list[str]:
