@@ -180,6 +180,36 @@ async def test_a_pod_is_an_endpoint_as_soon_as_its_process_is_there(world: World
     assert world.plane._launched == {}
 
 
+async def test_a_pod_with_an_address_of_its_own_is_not_taken_back_while_it_is_bound(
+    world: World,
+) -> None:
+    """Node first, address second: a gateway that heard of the first alone would forget what is
+    under way there, and give the pod one request too many."""
+    gateway, _ = await world.gateway()
+    await world.cluster.create(revision())
+    await gateway.hear()
+    bare = pod()
+    del bare["spec"]["nodeName"], bare["spec"]["containers"][0]["ports"][0]["hostPort"]
+    made = await world.cluster.create(bare)
+    await settle()
+    bound = {"nodeName": "n"}
+    address = {"podIP": "10.88.0.7", "hostIP": "127.0.0.1"}
+    world.plane.launched({**made, "spec": {**made["spec"], **bound}, "status": address})
+    delta = await gateway.hear()
+    assert isinstance(delta, Delta)
+    assert [(one.host, one.port) for one in delta.revisions[0].endpoints] == [("10.88.0.7", 8080)]
+    key = Key("default", "hello-00001-abc")
+    await world.cluster.merge(POD, key, {"spec": bound})
+    await settle()
+    await world.cluster.merge(POD, key, {"status": address}, subresource="status")
+    await settle()
+    assert world.plane._launched == {}
+    await world.cluster.delete(POD, key)
+    delta = await gateway.hear()  # the next word, so nothing was said of the two writes
+    assert isinstance(delta, Delta)
+    assert [one.draining for one in delta.revisions[0].endpoints] == [True]
+
+
 async def test_a_pod_is_drained_when_the_gateway_says_so(world: World) -> None:
     gateway, _ = await world.gateway()
     heard: list[Remaining] = []

@@ -291,5 +291,7 @@ def _revision_name(pod: Document) -> RevisionName:
 
 
 def _is_told(pod: Document) -> bool:
-    """Whether its object says where it is, or that it goes."""
-    return bool(dig(pod, "spec", "nodeName")) or "deletionTimestamp" in pod["metadata"]
+    """Whether its object says where it is, or that it goes. Node and address are two writes: one
+    with an address of its own would be taken back between them, with requests under way."""
+    placed = dig(pod, "spec", "nodeName") and dig(pod, "status", "podIP")
+    return bool(placed) or "deletionTimestamp" in pod["metadata"]
