@@ -1,6 +1,15 @@
 """`make bench`: every table, one after the other."""
 
-from benchmarks import api, coldstart, decider, idle, observed
+from benchmarks import (
+    api,
+    coldstart,
+    coldstart_containers,
+    coldstart_frozen,
+    decider,
+    idle,
+    observed,
+    warm,
+)
 from benchmarks.build import main as build
 from benchmarks.gateway import __main__ as gateway
 from benchmarks.gateway import bodies, calls, held, rate, share
@@ -13,8 +22,9 @@ if __name__ == "__main__":
     print()
     api.main()
     print()
-    coldstart.main()
-    print()
+    for table in (coldstart, warm, coldstart_containers, coldstart_frozen):
+        table.main()
+        print()
     build()
     print()
     idle.main()

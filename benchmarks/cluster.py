@@ -21,6 +21,12 @@ from urllib.parse import urlsplit
 import yaml
 
 ROOT = Path(__file__).parents[1]
+SERVICES = "/apis/serving.knative.dev/v1/namespaces/default/services"
+KEYS = {
+    "warm": "utsuwa.dev/warm-parent",
+    "activation": "autoscaling.knative.dev/activation-scale",
+}
+"""Annotations by short names."""
 
 
 def free_port() -> int:
@@ -115,6 +121,33 @@ class Api:
             return answer
         finally:
             connection.close()
+
+    def serve(self, name: str, image: str, **annotations: str) -> None:
+        """Create a Service whose template has `annotations`; their keys are those of :data:`KEYS`."""
+        template = {
+            "metadata": {"annotations": {KEYS[key]: value for key, value in annotations.items()}},
+            "spec": {"containers": [{"image": image}]},
+        }
+        document = {
+            "apiVersion": "serving.knative.dev/v1",
+            "kind": "Service",
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": {"template": template},
+        }
+        self.call("POST", SERVICES, document)
+
+    def until_ready(self, names: list[str], seconds: float = 120) -> None:
+        """Until these Services are."""
+        deadline = time.monotonic() + seconds
+        while left := [name for name in names if not self._is_ready(name)]:
+            assert time.monotonic() < deadline, f"not ready in time: {', '.join(left)}"
+            time.sleep(0.05)
+
+    def _is_ready(self, name: str) -> bool:
+        status = self.call("GET", f"{SERVICES}/{name}").get("status", {})
+        return any(
+            c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ())
+        )
 
     def settings(self, **autoscaler: str) -> None:
         """Change config-autoscaler; underscores stand for dashes."""

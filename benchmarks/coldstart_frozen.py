@@ -12,11 +12,12 @@ import subprocess
 import time
 from typing import Any
 
-from benchmarks.cluster import ROOT, Api, Cluster, cluster, free_port, percentile
+from benchmarks.cluster import ROOT, Api, Cluster, cluster, free_port
+from benchmarks.coldstart import HEADER, row
 
 from utsuwa.kit.freezing import SignalBrake
 
-SERVICES = 30
+SERVICES = 20
 SAMPLE = ROOT / "samples" / "autoscale"
 
 
@@ -74,7 +75,8 @@ def measure(up: Cluster) -> tuple[list[float], list[float], list[float]]:
     up.run("build", str(SAMPLE), "-t", "bench:1")
     names = [f"ice-{number:02}" for number in range(SERVICES)]
     for name in names:
-        up.run("deploy", name, "--image", "bench:1")
+        api.serve(name, "bench:1")
+    api.until_ready(names)
     while not all(map(_is_frozen, api.pods())):
         time.sleep(0.25)
     frozen, thaws, running = [], [], []
@@ -93,15 +95,10 @@ def main() -> None:
     with cluster() as up:
         frozen, thaws, running = measure(up)
         thawed = own_thaw(str(next((up.data_dir / "images").glob("bundles/*/venv/bin/python"))))
-    print("frozen, ms                             p50      p99")
-    for title, values in (
-        ("request to first byte", frozen),
-        ("of it the thaw", thaws),
-        ("the same to a pod that runs", running),
-        ("added by being frozen", [a - b for a, b in zip(frozen, running, strict=True)]),
-        ("the app alone, let go to first byte", thawed),
-    ):
-        print(f"  {title:<35} {percentile(values, 0.5) * 1e3:5.1f}    {percentile(values, 0.99) * 1e3:5.1f}")  # fmt: skip
+    print(HEADER)
+    print(row("frozen, first byte", thawed, frozen, ""))
+    print(row("frozen, of it the thaw", [0.0], thaws, "3"))
+    print(row("the same pod while it runs", [0.0], running, ""), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,28 +1,33 @@
-"""Pods from a warm parent beside pods started anew: cold starts, memory, and thirty at once.
+"""Pods from a warm parent: cold starts, memory beside pods started anew, and thirty at once.
 
-Run by `python -m benchmarks.coldstart`. The floors are the same bundles on the same runtime without
-a cluster around them: from the launch of the process to its first answer.
+`python -m benchmarks.warm starts`, `memory` or `at-once`: a minute each. The floor of a cold start is the
+same bundle forked by the same runtime without a cluster around it, from the order to fork to the
+first answer: so the fork, the layer of files and what the app does itself are no part of the
+platform's part.
 """
 
 import asyncio
 import http.client
 import json
 import re
+import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cluster import ROOT, Api, Cluster, cluster, free_port, percentile
+from benchmarks.cluster import ROOT, Api, Cluster, cluster, free_port
+from benchmarks.cluster import SERVICES as SERVICES_PATH
+from benchmarks.coldstart import HEADER, row
 
 from utsuwa.kit.clock import SystemClock
 from utsuwa.node import ImageStore, ProcessRuntime
 from utsuwa.node.runtime import Instance, Launch, Warmth
 from utsuwa.node.warm import WarmRuntime
 
-SERVICES = 8
+SERVICES = 5
 ROUNDS = 2
 INSTANCES = 100
 AT_ONCE = 30
@@ -180,25 +185,6 @@ def _pss(pid: int) -> float:
 # --- in a cluster ---------------------------------------------------------------------------------
 
 
-def service(name: str, image: str, **annotations: str) -> dict[str, Any]:
-    """The manifest."""
-    keys = {
-        "warm": "utsuwa.dev/warm-parent",
-        "activation": "autoscaling.knative.dev/activation-scale",
-    }
-    return {
-        "apiVersion": "serving.knative.dev/v1",
-        "kind": "Service",
-        "metadata": {"name": name, "namespace": "default"},
-        "spec": {
-            "template": {
-                "metadata": {"annotations": {keys[k]: v for k, v in annotations.items()}},
-                "spec": {"containers": [{"image": image}]},
-            }
-        },
-    }
-
-
 def until(condition: Callable[[], object], seconds: float = 120) -> None:
     """Polls."""
     deadline = time.monotonic() + seconds
@@ -208,13 +194,6 @@ def until(condition: Callable[[], object], seconds: float = 120) -> None:
 
 
 OPTIONS = {"apiVersion": "v1", "kind": "DeleteOptions"}
-SERVICES_PATH = "/apis/serving.knative.dev/v1/namespaces/default/services"
-
-
-def ready(api: Api, name: str) -> bool:
-    """Whether the Service is."""
-    conditions = api.call("GET", f"{SERVICES_PATH}/{name}").get("status", {}).get("conditions", ())
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 def cold(up: Cluster, host: str) -> tuple[float, str]:
@@ -234,42 +213,37 @@ def cold(up: Cluster, host: str) -> tuple[float, str]:
         connection.close()
 
 
-def in_a_cluster(up: Cluster, api: Api, image: str, *, warm: bool) -> list[float]:
-    """Seconds of each cold start."""
-    names = [f"cold-{number}" for number in range(SERVICES)]
-    for name in names:
-        api.call("POST", SERVICES_PATH, service(name, image, warm=str(warm).lower()))
-    for name in names:
-        until(lambda name=name: ready(api, name))  # type: ignore[misc]  # called at once
-    if warm:
-        until(lambda: len(list((up.data_dir / "warm").glob("*.json"))) == SERVICES)
-    taken = []
+def in_a_cluster(up: Cluster, api: Api, apps: Iterable[str]) -> dict[str, list[float]]:
+    """Seconds of each cold start from a warm parent, by app."""
+    names = {f"cold-{app}-{number}": app for app in apps for number in range(SERVICES)}
+    for name, app in names.items():
+        api.serve(name, f"bench-{app}:1", warm="true")
+    api.until_ready(list(names))
+    until(lambda: len(list((up.data_dir / "warm").glob("*.json"))) == len(names))
+    taken: dict[str, list[float]] = {app: [] for app in apps}
     for _ in range(ROUNDS):
         until(lambda: not api.pods())
         time.sleep(1)
-        for name in names:
+        for name, app in names.items():
             time.sleep(0.2)
             seconds, receipt = cold(up, f"{name}.default.localhost")
-            assert ("warm parent" in receipt) == warm, receipt
-            taken.append(seconds)
-    for name in names:
-        api.call("DELETE", f"{SERVICES_PATH}/{name}", OPTIONS)
-    until(lambda: not api.pods())
+            assert "warm parent" in receipt, receipt
+            taken[app].append(seconds)
     return taken
 
 
 def at_once(up: Cluster, api: Api, image: str, *, warm: bool) -> float:
     """Seconds from a request at zero until so many pods are ready."""
-    manifest = service("many", image, warm=str(warm).lower(), activation=str(AT_ONCE))
-    api.call("POST", SERVICES_PATH, manifest)
-    until(lambda: ready(api, "many"))
+    name = f"many-{warm}".lower()
+    api.serve(name, image, warm=str(warm).lower(), activation=str(AT_ONCE))
+    api.until_ready([name])
     until(lambda: not api.pods())
     time.sleep(1)
     started = time.monotonic()
-    cold(up, "many.default.localhost")
+    cold(up, f"{name}.default.localhost")
     until(lambda: sum(map(_is_ready, api.pods())) >= AT_ONCE)
     taken = time.monotonic() - started
-    api.call("DELETE", f"{SERVICES_PATH}/many", OPTIONS)
+    api.call("DELETE", f"{SERVICES_PATH}/{name}", OPTIONS)
     until(lambda: not api.pods())
     return taken
 
@@ -282,34 +256,47 @@ def _is_ready(pod: Any) -> bool:
 # --- the tables -----------------------------------------------------------------------------------
 
 
-def main() -> None:
-    """Print them."""
-    with tempfile.TemporaryDirectory(prefix="utsuwa-bench-") as directory, cluster() as up:
-        api = Api(up.data_dir)
-        api.settings(stable_window="6s", scale_to_zero_grace_period="1s")
-        apps = sources(Path(directory))
-        for name, place in apps.items():
-            up.run("build", str(place), "-t", f"bench-{name}:1")
-        print("cold start p50, ms     floor    in a cluster   added")
-        for name in apps:
-            for warm in (False, True):
-                alone = percentile(_floors(up, Path(directory), name, warm=warm), 0.5) * 1e3
-                whole = percentile(in_a_cluster(up, api, f"bench-{name}:1", warm=warm), 0.5) * 1e3
-                title = f"{name}, {'warm parent' if warm else 'started anew'}"
-                print(
-                    f"  {title:<22}{alone:6.1f}   {whole:6.1f}   {whole - alone:6.1f}", flush=True
-                )
-        print(f"{INSTANCES} instances, MiB of PSS")
-        for name in apps:
-            anew, warm_ones = (
-                _memory(up, Path(directory), name, warm=warm) for warm in (False, True)
-            )
-            print(f"  {name:<10}{anew:7.0f}{warm_ones:7.0f}   x {warm_ones / anew:.2f}", flush=True)
-        for warm in (False, True):
-            seconds = at_once(up, api, "bench-stdlib:1", warm=warm)
-            print(
-                f"0 to {AT_ONCE} ready, {'warm parent' if warm else 'started anew'}: {seconds:.2f} s"
-            )
+def starts(up: Cluster, api: Api, directory: Path) -> None:
+    """Cold starts from warm parents, beside the fork alone."""
+    apps = ("stdlib", "uvicorn", "flask")
+    alone = {app: _floors(up, directory, app, warm=True) for app in apps}
+    whole = in_a_cluster(up, api, apps)
+    print(HEADER)
+    for app in apps:
+        print(row(f"warm parent, {app}", alone[app], whole[app], "10"), flush=True)
+
+
+def memories(up: Cluster, _: Api, directory: Path) -> None:
+    """Proportional memory of so many."""
+    print(f"| {INSTANCES} instances, MiB of PSS | started anew | warm parent | ratio | aim |")
+    print("|---|---:|---:|---:|---:|")
+    for app in ("stdlib", "uvicorn"):
+        anew, warmed_up = (_memory(up, directory, app, warm=warm) for warm in (False, True))
+        ratio = warmed_up / anew
+        print(f"| {app} | {anew:.0f} | {warmed_up:.0f} | {ratio:.2f} | 0.6 |", flush=True)
+
+
+def many(up: Cluster, api: Api, _: Path) -> None:
+    """Thirty pods at once."""
+    print(f"| 0 to {AT_ONCE} Ready | s | aim |\n|---|---:|---:|")
+    for title, warm in (("started anew", False), ("warm parent", True)):
+        print(f"| {title} | {at_once(up, api, 'bench-stdlib:1', warm=warm):.2f} | 3 |", flush=True)
+
+
+TABLES = {"starts": starts, "memory": memories, "at-once": many}
+
+
+def main(*wanted: str) -> None:
+    """Print the tables that are `wanted`, all of them if none is named."""
+    for name in wanted or TABLES:
+        with tempfile.TemporaryDirectory(prefix="utsuwa-bench-") as directory, cluster() as up:
+            api = Api(up.data_dir)
+            api.settings(stable_window="6s", scale_to_zero_grace_period="1s")
+            sources_of = Path(directory) / "apps"
+            sources_of.mkdir()
+            for app, place in sources(sources_of).items():
+                up.run("build", str(place), "-t", f"bench-{app}:1")
+            TABLES[name](up, api, Path(directory))
 
 
 def _floors(up: Cluster, directory: Path, name: str, *, warm: bool) -> list[float]:
@@ -332,4 +319,4 @@ async def _on(
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
