@@ -57,7 +57,8 @@ class Connection:
                 f"the API server does not answer: {error}", f"Start it: {self.start_command}"
             ) from error
         except ApiRefusedError as error:
-            raise Failure(str(error)) from error
+            there = "See what is there: utsuwa services -A" if error.code == 404 else ""
+            raise Failure(str(error), there) from error
 
 
 class Duration(click.ParamType[float]):

@@ -93,6 +93,10 @@ def advice(state: State, service: Mapping[str, Any]) -> str:
     if state.reason == "ContainerMissing" or "nable to fetch image" in state.message:
         containers = service["spec"]["template"]["spec"]["containers"]
         return f"Build it first: utsuwa build DIR -t {containers[0].get('image', 'IMAGE')}"
+    if "ImagePull" in state.message:
+        return "Once the image is there it is pulled by itself"
+    if "CreateContainerConfigError" in state.message:
+        return "Create what is missing; it is started by itself then"
     return f"See what it printed: utsuwa logs {metadata['name']}{where}"
 
 

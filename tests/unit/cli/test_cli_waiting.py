@@ -117,6 +117,18 @@ def test_advice_for_a_missing_image_is_to_build_it() -> None:
     assert advice(state, service()) == "Build it first: utsuwa build DIR -t dev.local/hello"
 
 
+@pytest.mark.parametrize(
+    ("cause", "expected"),
+    [
+        ("ErrImagePull: image 'dev.local/x' is not in podman", "Once the image is there"),
+        ('CreateContainerConfigError: secret "nope" not found', "Create what is missing"),
+    ],
+)
+def test_a_pod_that_never_ran_has_printed_nothing(cause: str, expected: str) -> None:
+    state = State(False, message=f'Revision "hello-00001" failed: {cause}')
+    assert advice(state, service()).startswith(expected)
+
+
 def test_advice_for_anything_else_is_to_look_at_what_it_printed() -> None:
     """With the namespace when it is not the default one."""
     document = service()
