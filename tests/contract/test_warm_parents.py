@@ -316,6 +316,6 @@ async def test_files_are_the_pods_own(pods: Pods) -> None:
     launch = pods.launch()
     await pods.start(launch)
     await pods.said(launch)
-    if pods.processes.has_views(launch):
+    if pods.processes.starter.has_views(launch):
         assert not before
         assert not (pods.app / "written").exists()

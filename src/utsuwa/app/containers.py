@@ -5,9 +5,11 @@ import asyncio
 from utsuwa.apiserver.ports import NotRunningError
 from utsuwa.app.options import ControlOptions, Layout
 from utsuwa.kit.caller import Caller
+from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import Document
 from utsuwa.node.access import Access
 from utsuwa.node.names import ServiceNames
+from utsuwa.node.process_runtime import ProcessRuntime
 from utsuwa.node.runtime import LaunchError
 
 
@@ -18,6 +20,18 @@ def service_names(options: ControlOptions) -> ServiceNames:
         boxes=options.pods_address,
         processes=options.inside_address
         or (options.address if options.address_has_gateway else ""),
+    )
+
+
+def process_runtime(options: ControlOptions, clock: Clock, label: str) -> ProcessRuntime:
+    """What runs bundles. None of its processes is to see what the cluster keeps."""
+    layout = Layout(options.data_dir)
+    return ProcessRuntime(
+        clock,
+        exits=layout.exits,
+        label=label,
+        hidden=[layout.root],
+        isolation=options.isolation == "auto",
     )
 
 

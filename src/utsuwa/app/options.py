@@ -57,6 +57,7 @@ class UpOptions:
     address: str = "127.0.0.2"
     gke_port: int = 8001
     runtime: str = "auto"
+    isolation: str = "auto"
     log_level: str = "info"
     anonymous: str = ""
     """The role of callers who do not say who they are: view, edit, admin, or "" to refuse them."""
@@ -86,6 +87,7 @@ class ControlOptions:
     anonymous: str = ""
     metrics_fds: tuple[int, ...] = ()
     console_fds: tuple[int, ...] = ()
+    isolation: str = "auto"
     pods_address: str = ""
     """Where containers reach the gateway on port 80, or ""."""
     inside_address: str = ""

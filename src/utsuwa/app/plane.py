@@ -10,7 +10,7 @@ from utsuwa.apiserver import ApiServer, User
 from utsuwa.app import alerts, console, gke, tracing
 from utsuwa.app.admission import admission
 from utsuwa.app.bootstrap import Addresses, bootstrap
-from utsuwa.app.containers import Containers, service_names
+from utsuwa.app.containers import Containers, process_runtime, service_names
 from utsuwa.app.controllers import build_controllers
 from utsuwa.app.history import Fleet, HistoryFile, Journal, Recorder, Sinks, Told
 from utsuwa.app.identity import Identity, PodTokens, rights, watch
@@ -36,7 +36,7 @@ from utsuwa.logs.reading import ServiceLogs
 from utsuwa.model.builtin_roles import AUTHENTICATED, MASTERS
 from utsuwa.model.kinds import CONFIG_MAP, KINDS, REVISION
 from utsuwa.model.usage import PodUse
-from utsuwa.node import AdoptionReport, NodeAgent, ProcessRuntime, default_node_name
+from utsuwa.node import AdoptionReport, NodeAgent, default_node_name
 from utsuwa.node.engine.door import Door
 from utsuwa.node.images import ImageStore
 from utsuwa.node.packages import NodeImages
@@ -103,7 +103,7 @@ class ControlPlane:
             address=self._addresses.gateway_ip,
         )
         self._tracing = tracing.build(self._context.settings, self._dataplane.link)
-        processes = ProcessRuntime(clock, exits=self._layout.exits, label=label)
+        processes = process_runtime(options, clock, label)
         self._warm = WarmRuntime(processes, self._layout.warm, clock)
         self._runtime = Runtimes(self._warm, door)
         server = f"https://{LOOPBACK}:{options.api_port}"

@@ -69,6 +69,7 @@ class Programs:
             https_port=self._listeners.https_port,
             api_port=self._options.api_port,
             runtime=self._options.runtime,
+            isolation=self._options.isolation,
             log_level=self._options.log_level,
             address="" if self._options.address == "off" else self._options.address,
             address_has_api=self._listeners.address_has_api,

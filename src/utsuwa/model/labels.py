@@ -82,6 +82,9 @@ WARM_PARENT = "utsuwa.dev/warm-parent"
 """On a template: whether pods of a Python bundle are forked from a process that has imported what
 they need: one of :data:`WARM_PARENTS`."""
 WARM_PARENTS = ("false", "true", "app")
+ISOLATION = "utsuwa.dev/isolation"
+"""On a template, "none": its processes see the machine as `utsuwa up` does."""
+ISOLATIONS = ("auto", "none")
 STARTED_FROM = "utsuwa.dev/started-from"
 """On a Pod whose process was not started anew: what it came from, such as `warm parent`."""
 

@@ -23,6 +23,7 @@ from typing import Protocol
 
 from utsuwa.kit.caller import Caller
 from utsuwa.node import view
+from utsuwa.node.kernel import Rights
 from utsuwa.node.runtime import Exit, LaunchError
 
 NOT_FOUND = 127
@@ -56,6 +57,10 @@ class Surroundings:
     group: int
     groups: tuple[int, ...]
     umask: int
+    bound: int
+    """The capabilities that it can have."""
+    lasting: bool
+    """No program gets it more rights."""
 
     @classmethod
     def of(cls, pid: int) -> "Surroundings":
@@ -73,13 +78,16 @@ class Surroundings:
             int(told["Gid"][1]),
             tuple(map(int, told["Groups"])),
             int(told["Umask"][0], 8),
+            int(told["CapBnd"][0], 16),
+            told["NoNewPrivs"][0] == "1",
         )
 
     def start(
         self, command: tuple[str, ...], stdio: "Stdio", environment: Mapping[bytes, bytes]
     ) -> Popen:
         """Start `command` there. Raises OSError."""
-        ours = self.user == os.geteuid()
+        limited = self.lasting or self.user != os.geteuid()
+        rights = Rights(self.user, self.group, self.groups, self.bound, self.lasting)
 
         def start() -> Popen:
             return subprocess.Popen(
@@ -91,12 +99,9 @@ class Surroundings:
                 stderr=stdio.stderr,
                 start_new_session=stdio.new_session,
                 umask=self.umask,
-                user=None if ours else self.user,
-                group=None if ours else self.group,
-                extra_groups=None if ours else list(self.groups),
             )
 
-        return view.with_view_of(self.pid, start)
+        return view.with_view_of(self.pid, start, rights if limited else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from utsuwa.kit.documents import Document, dig
 from utsuwa.model import labels
 from utsuwa.model.images import ImageNotFoundError, parse_reference
 from utsuwa.model.kinds import Kind
+from utsuwa.node import isolation
 from utsuwa.node.environment import (
     ConfigError,
     Sources,
@@ -30,7 +31,7 @@ from utsuwa.node.packages import Images, Package, Pull
 from utsuwa.node.pods import limits_of, revision_of, shares_network
 from utsuwa.node.probes import Checks
 from utsuwa.node.pulling import Events
-from utsuwa.node.runtime import Box, Launch, Runtime, Warmth
+from utsuwa.node.runtime import Box, Isolation, Launch, Runtime, Warmth
 from utsuwa.node.volumes import Volumes
 
 
@@ -121,8 +122,19 @@ async def _process(services: Services, home: Home, container: Document, log: Pat
         tree=bundle.root,
         warmth=_warmth(home, bundle),
         hosts=services.names.of_processes(home.key.namespace),
+        isolation=_isolation(home, launch, bundle),
     )
     return Prepared(launch, resolved)
+
+
+def _isolation(home: Home, launch: Launch, bundle: Bundle) -> Isolation | None:
+    """None where it is not wanted, and for what is forked from a parent that others share."""
+    if _warmth(home, bundle) is not None or isolation.unwanted(home.pod):
+        return None
+    own = isolation.user_of(home.key.namespace)
+    user = own if launch.user is None else launch.user
+    group = user if launch.group is None else launch.group
+    return Isolation(user, group, _groups(home.pod), bundle.shared)
 
 
 def _warmth(home: Home, bundle: Bundle) -> Warmth | None:

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,47 +25,55 @@ from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import Document
 from utsuwa.kit.freezing import Brake, GroupBrake, SignalBrake
 from utsuwa.kit.log import get_logger
-from utsuwa.node import commands, procfs, view
+from utsuwa.node import commands, procfs
 from utsuwa.node.cgroups import Cgroups, Group
 from utsuwa.node.consumption import Sessions, of_container
+from utsuwa.node.enclosure import First
 from utsuwa.node.exits import Exits, exit_of
-from utsuwa.node.names import HOSTS
 from utsuwa.node.runtime import (
     LOOPBACK,
     Consumption,
     Exit,
     Instance,
     Launch,
-    LaunchError,
-    Mount,
 )
-from utsuwa.node.spawn import spawn
+from utsuwa.node.starting import Starter
 
 _log = get_logger(__name__)
 
 KILL_PATIENCE = 5.0
 """Seconds after which something that survives SIGKILL is reported (it sleeps in the kernel)."""
 _OUTPUT_LIMIT = 4096
-_NO_MOUNTS = (
-    "volumes cannot be mounted: that takes the right to mount; run `utsuwa up` as root, or pass "
-    "configuration through env and envFrom"
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """What holds a process together, and its start time, which with the pid is its identity."""
+    """What holds a process together, and its start time, which with the pid is its identity.
+    `first`: of its tree of processes, where it has one of its own."""
 
     group: Group
     start: int
+    first: First | None = None
 
 
 class ProcessRuntime:
     """Starts processes and finds them again. `exits`: where the supervisor writes how orphans
     ended; `label`, any text, keeps the control groups of several clusters on one machine apart."""
 
-    def __init__(self, clock: Clock, *, exits: Path, label: str, cgroups: bool = True) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        exits: Path,
+        label: str,
+        cgroups: bool = True,
+        hidden: Sequence[Path] = (),
+        isolation: bool = True,
+    ) -> None:
+        """`hidden`: directories that isolated processes must not see; `isolation`: False where
+        none of them is to be isolated."""
         self._clock = clock
+        self.starter = Starter(hidden, isolation=isolation)
         self.exits = Exits(exits, clock)
         """How processes ended that are not our children."""
         self._cgroups = Cgroups(label, own=None if cgroups else "")
@@ -73,7 +81,6 @@ class ProcessRuntime:
         # never on the loop, and in order.
         self._movers = ThreadPoolExecutor(1, thread_name_prefix="cgroups")
         self._boot = procfs.boot_id()
-        self._views: bool | None = None
         self.sessions = Sessions(clock)
         """Who is in which session, for whoever asks what a container uses."""
 
@@ -96,8 +103,8 @@ class ProcessRuntime:
         Raises:
             LaunchError: the command cannot be executed.
         """
-        process = self._spawn(launch)
-        fence = self._movers.submit(self._fence, launch, process.pid)
+        process, first = self.starter.start(launch)
+        fence = self._movers.submit(self._fence, launch, process.pid, first=first)
         return ProcessInstance(self, process.pid, (launch.uid, launch.container), fence, process)
 
     def take(self, launch: Launch, pid: int) -> Instance:
@@ -107,34 +114,16 @@ class ProcessRuntime:
         owner = launch.uid, launch.container
         return ProcessInstance(self, pid, owner, fence, known=True)
 
-    def has_views(self, launch: Launch) -> bool:
-        """Whether the process of `launch` gets a view of the files of its own."""
-        if launch.tree is None or launch.scratch is None:
-            return False
-        if self._views is None:
-            self._views = view.is_possible(launch.scratch.parent)
-        return self._views
-
-    def _spawn(self, launch: Launch) -> subprocess.Popen[bytes]:
-        if launch.tree is None or launch.scratch is None:
-            return spawn(launch)
-        if not self.has_views(launch):
-            if launch.mounts:
-                raise LaunchError(_NO_MOUNTS)
-            return spawn(launch)
-        try:
-            return view.with_layer(
-                launch.tree, layer_of(launch), lambda: spawn(launch), mounts_of(launch)
-            )
-        except OSError as error:
-            raise LaunchError(f"volumes cannot be mounted: {error.strerror}") from error
-
-    def _fence(self, launch: Launch, pid: int, start: int | None = None) -> Fence:
+    def _fence(
+        self, launch: Launch, pid: int, start: int | None = None, first: First | None = None
+    ) -> Fence:
         # Reading the start time waits for the exec to be over (1 ms): not on the loop either.
         start = procfs.start_time(pid) if start is None else start
         group = self._cgroups.create(group_name(launch.uid, launch.container), launch.limits)
         group.add(pid)
-        return Fence(group, start)
+        if first is not None:
+            first.start = procfs.start_time(first.pid)
+        return Fence(group, start, first)
 
     async def adopt(self, record: Document) -> Instance | None:
         """The process of `record`; None when the machine has been booted since."""
@@ -144,7 +133,8 @@ class ProcessRuntime:
         name = group_name(uid, container)
         fence: Future[Fence] = Future()
         group = self._cgroups.find(name).get(name, Group())
-        fence.set_result(Fence(group, record["start"]))
+        first = First.of(record["first"]) if record.get("first") else None
+        fence.set_result(Fence(group, record["start"], first))
         return ProcessInstance(self, record["pid"], (uid, container), fence)
 
     async def ahead(self, launch: Launch) -> None:
@@ -200,19 +190,6 @@ class ProcessRuntime:
     def boot(self) -> str:
         """This boot of the machine."""
         return self._boot
-
-
-def layer_of(launch: Launch) -> Path:
-    """Where is kept what this life of the container writes beside its files."""
-    assert launch.scratch is not None
-    return launch.scratch / launch.log.stem
-
-
-def mounts_of(launch: Launch) -> tuple[Mount, ...]:
-    """What is in its view of the files, beside its bundle."""
-    if launch.hosts is None:
-        return launch.mounts
-    return (Mount(launch.hosts, HOSTS, read_only=True), *launch.mounts)
 
 
 def group_name(uid: str, container: str) -> str:
@@ -288,6 +265,7 @@ class ProcessInstance:
         """Pid, start time and boot: its identity."""
         fence = await asyncio.wrap_future(self._fence)
         return {
+            "first": fence.first and fence.first.record(),
             "pid": self._pid,
             "start": fence.start,
             "boot": self._runtime.boot,
@@ -366,7 +344,8 @@ class ProcessInstance:
             inside = group.kill()
             found = procfs.belonging(self._pid, self._mark, fence.start)
             kill_all(found)
-            return bool(inside or found) or not group.remove()
+            tree = fence.first is None or fence.first.kill()
+            return bool(inside or found) or not tree or not group.remove()
 
         if not self._runtime.until_gone(left):
             _log.warning("a killed process does not end", pid=self._pid, pod=self._uid)

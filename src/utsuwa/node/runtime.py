@@ -74,6 +74,17 @@ class Box:
     brought up to date when the container runs, so one that was created ahead stays good."""
 
 
+@dataclass(frozen=True, slots=True)
+class Isolation:
+    """A process is to see what it needs and no more, where the machine allows, and to run as
+    `user`. `shown`: what it needs beside its tree."""
+
+    user: int
+    group: int
+    groups: tuple[int, ...] = ()
+    shown: tuple[Path, ...] = ()
+
+
 @dataclass(slots=True)
 class Warmth:
     """The wish that a container be forked from a warm parent, and what became of it."""
@@ -113,6 +124,8 @@ class Launch:
     warmth: Warmth | None = None
     stdin: int = subprocess.DEVNULL
     """A descriptor that it gets as its standard input."""
+    isolation: Isolation | None = None
+    """None: it sees the machine as we do."""
     hosts: Path | None = None
     """What a process sees as `/etc/hosts`, where it has a view of its own."""
     box: Box | None = None

@@ -65,6 +65,13 @@ _PORT = click.IntRange(1, 65535)
     help="What a pod is: auto runs bundles as processes and other images as containers.",
 )
 @click.option(
+    "--isolation",
+    type=click.Choice(["auto", "none"]),
+    default="auto",
+    show_default=True,
+    help="Whether processes of bundles see only what they need, as a user without rights.",
+)
+@click.option(
     "--gateway-workers",
     type=click.IntRange(1, 64),
     default=1,
@@ -96,6 +103,7 @@ def command(  # noqa: PLR0913  (each one is an option of the command line, all b
     domain: str,
     address: str,
     runtime: str,
+    isolation: str,
     gateway_workers: int,
     log_level: str,
     anonymous: str | None,
@@ -128,6 +136,7 @@ def command(  # noqa: PLR0913  (each one is an option of the command line, all b
         domain=domain,
         address=address,
         runtime=runtime,
+        isolation=isolation,
         gateway_workers=gateway_workers,
         log_level=log_level.lower(),
         anonymous=anonymous or "",

@@ -26,6 +26,8 @@ _DEPRECATED_PERCENTAGE = (
     "Queue proxy resource percentage annotation is deprecated. "
     "Please use the available annotations to explicitly set resource values per service"
 )
+_CHOICES = {labels.WARM_PARENT: labels.WARM_PARENTS, labels.ISOLATION: labels.ISOLATIONS}
+"""Annotations that have one of a few values, the default first."""
 
 Spec = Mapping[str, Any]
 
@@ -38,7 +40,7 @@ def template_problems(template: Spec, parent: Spec, settings: Settings) -> list[
         *validate_freeze_after(annotations),
         *_network_problems(annotations),
         *_queue_problems(annotations),
-        *_warm_problems(annotations),
+        *_choice_problems(annotations),
         *duration_problems(annotations, labels.PROGRESS_DEADLINE, "progress-deadline"),
     ]
     return [
@@ -95,12 +97,14 @@ def _network_problems(annotations: Mapping[str, str]) -> list[Problem]:
     ]
 
 
-def _warm_problems(annotations: Mapping[str, str]) -> list[Problem]:
-    value = annotations.get(labels.WARM_PARENT, "false")
-    if value in labels.WARM_PARENTS:
-        return []
-    expected = ", ".join(labels.WARM_PARENTS)
-    return [Problem(f"invalid value: {value}: expected one of {expected}", (labels.WARM_PARENT,))]
+def _choice_problems(annotations: Mapping[str, str]) -> list[Problem]:
+    problems = []
+    for name, choices in _CHOICES.items():
+        value = annotations.get(name, choices[0])
+        if value not in choices:
+            text = f"invalid value: {value}: expected one of {', '.join(choices)}"
+            problems.append(Problem(text, (name,)))
+    return problems
 
 
 def _queue_problems(annotations: Mapping[str, str]) -> list[Problem]:

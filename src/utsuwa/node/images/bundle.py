@@ -29,6 +29,8 @@ class Bundle:
     kind: str
     env: Mapping[str, str]
     size: int = 0
+    shared: tuple[Path, ...] = ()
+    """What it uses that lies elsewhere, for it has it together with others."""
 
 
 def base_interpreter() -> str:
@@ -82,7 +84,8 @@ def read_bundle(directory: Path) -> Bundle:
     """
     manifest = json.loads((directory / MANIFEST).read_text())
     root = directory / SOURCE
-    shared = (manifest.get("layers") or {}).get(ENVIRONMENT)
+    layers: dict[str, str] = manifest.get("layers") or {}
+    shared = layers.get(ENVIRONMENT)
     venv = (directory.parent.parent / shared if shared else directory / ENVIRONMENT) / "bin"
     python = str(venv / "python") if manifest["venv"] else base_interpreter()
     command = tuple(python if word == PYTHON else word for word in manifest["command"])
@@ -99,4 +102,5 @@ def read_bundle(directory: Path) -> Bundle:
             "PYTHONDONTWRITEBYTECODE": "1",
         },
         size=manifest["size"],
+        shared=tuple(directory.parent.parent / name for name in layers.values()),
     )

@@ -19,8 +19,9 @@ from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import Document
 from utsuwa.kit.log import get_logger
 from utsuwa.node.logs import tail
-from utsuwa.node.process_runtime import ProcessRuntime, layer_of
+from utsuwa.node.process_runtime import ProcessRuntime
 from utsuwa.node.runtime import Instance, Launch, LaunchError, Warmth
+from utsuwa.node.spawn import layer_of
 from utsuwa.node.warm.entry import Entry, NotWarmError
 from utsuwa.node.warm.line import Line, listen
 

@@ -10,9 +10,10 @@ from utsuwa.kit.clock import Clock
 from utsuwa.kit.documents import Document
 from utsuwa.kit.tasks import TaskSet
 from utsuwa.node import view
-from utsuwa.node.process_runtime import ProcessRuntime, layer_of, mounts_of
+from utsuwa.node.process_runtime import ProcessRuntime
 from utsuwa.node.procfs import POD_VARIABLE
 from utsuwa.node.runtime import Instance, Launch, Warmth
+from utsuwa.node.spawn import layer_of, mounts_of
 from utsuwa.node.warm.entry import NotWarmError, entry_of
 from utsuwa.node.warm.line import Child
 from utsuwa.node.warm.parents import FIRST, PROGRAM, QUIET, Parent, Parents, Plan
@@ -130,7 +131,7 @@ class WarmRuntime:
             "entry": entry.words,
             "title": list(launch.command),
             "directory": str(launch.directory),
-            "view": self._processes.has_views(launch),
+            "view": self._processes.starter.has_views(launch),
         }
         launch.log.parent.mkdir(parents=True, exist_ok=True)
         log = os.open(launch.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -144,7 +145,7 @@ class WarmRuntime:
     def _release(self, parent: Parent, launch: Launch, child: Child) -> Instance:
         """From a child that waits to a pod."""
         try:
-            if self._processes.has_views(launch):
+            if self._processes.starter.has_views(launch):
                 assert launch.tree is not None
                 layer, mounts = layer_of(launch), mounts_of(launch)
                 view.with_layer_anew(child.pid, launch.tree, layer, mounts, lambda: None)
