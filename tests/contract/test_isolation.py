@@ -14,7 +14,8 @@ from utsuwa.node import enclosure
 from utsuwa.node.process_runtime import ProcessRuntime
 from utsuwa.node.runtime import Instance, Isolation, Launch, LaunchError, Mount
 
-UID = "0a1b"
+UID = f"isolation-{os.getpid()}"
+"""Of one worker alone: sweeping looks at the whole machine."""
 USER = 1_900_000_017
 
 
