@@ -14,6 +14,7 @@ from tests.e2e.conftest import need
 
 from utsuwa.routing.messages import Delta, Drained, RevisionTable
 from utsuwa.testing.gateway_process import HOST, REVISION, GatewayProcess
+from utsuwa.testing.servers import listening
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -30,33 +31,25 @@ async def pod(name: str = "pod") -> AsyncIterator[int]:
     """Answers with its name and the size of what came; `/events` is a stream that does not end."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                match = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
-                if b"100-continue" in head:
-                    writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-                size = len(await reader.readexactly(int(match[1]))) if match else 0
-                if head.startswith(b"GET /events"):
-                    writer.write(
-                        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
-                        b"Transfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n"
-                    )
-                    await reader.read()
-                    return
-                body = f"{name} {size}".encode()
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
-                await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            match = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+            if b"100-continue" in head:
+                writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            size = len(await reader.readexactly(int(match[1]))) if match else 0
+            if head.startswith(b"GET /events"):
+                writer.write(
+                    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+                    b"Transfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n"
+                )
+                await reader.read()
+                return
+            body = f"{name} {size}".encode()
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+            await writer.drain()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=2**20)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
+    async with listening(serve) as port:
+        yield port
 
 
 async def output(tool: str, *arguments: str) -> str:

@@ -14,6 +14,7 @@ import pytest
 
 from utsuwa.routing.messages import Delta, RevisionTable, Wake
 from utsuwa.testing.gateway_process import HOST, REVISION, GatewayProcess
+from utsuwa.testing.servers import listening
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -32,39 +33,29 @@ async def http1_pod() -> AsyncIterator[int]:
     """Answers with how many bytes of body came, and what it was asked; `/trailers` with trailers."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                size = 0
-                if match := re.search(rb"content-length: (\d+)", head, re.IGNORECASE):
-                    size = len(await reader.readexactly(int(match[1])))
-                elif b"transfer-encoding: chunked" in head.lower():
-                    while line := await reader.readline():
-                        length = int(line, 16)
-                        size += len(await reader.readexactly(length + 2)) - 2
-                        if not length:
-                            break
-                body = b"%d " % size + head.splitlines()[0]
-                if b" /trailers " in head:
-                    writer.write(
-                        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-                        b"%x\r\n%b\r\n0\r\nx-sum: 42\r\n\r\n" % (len(body), body)
-                    )
-                else:
-                    writer.write(
-                        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
-                    )
-                await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            size = 0
+            if match := re.search(rb"content-length: (\d+)", head, re.IGNORECASE):
+                size = len(await reader.readexactly(int(match[1])))
+            elif b"transfer-encoding: chunked" in head.lower():
+                while line := await reader.readline():
+                    length = int(line, 16)
+                    size += len(await reader.readexactly(length + 2)) - 2
+                    if not length:
+                        break
+            body = b"%d " % size + head.splitlines()[0]
+            if b" /trailers " in head:
+                writer.write(
+                    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    b"%x\r\n%b\r\n0\r\nx-sum: 42\r\n\r\n" % (len(body), body)
+                )
+            else:
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+            await writer.drain()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=2**20)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
+    async with listening(serve) as port:
+        yield port
 
 
 class Echo:

@@ -4,8 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -20,13 +19,13 @@ from utsuwa.routing.messages import (
 )
 from utsuwa.testing.gateway import one_service
 from utsuwa.testing.gateway_process import GatewayProcess as Gateway
+from utsuwa.testing.servers import listening
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 HOST = "hello.default.example.com"
 REVISION = "default/hello-00001"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 def request(path: str = "/", *fields: str, method: str = "GET") -> bytes:
@@ -40,25 +39,6 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
     await gateway.stop()
 
 
-@asynccontextmanager
-async def pod(serve: Serve, port: int = 0) -> AsyncIterator[int]:
-    """A pod: answers connections with `serve`."""
-
-    async def guarded(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await serve(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(guarded, "127.0.0.1", port, limit=2**20)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-
-
 async def hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Answers each request at once; `/slow` after 0.3 s."""
     while True:
@@ -70,7 +50,7 @@ async def hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 async def test_connections_wait_until_the_first_table_is_there(gateway: Gateway) -> None:
     """After a crash nobody is refused, and nobody gets a 404 for a service that exists."""
-    async with pod(hello) as port:
+    async with listening(hello) as port:
         await gateway.start()
         early = asyncio.ensure_future(gateway.get())
         await asyncio.sleep(0.6)
@@ -83,7 +63,7 @@ async def test_connections_wait_until_the_first_table_is_there(gateway: Gateway)
 async def test_a_gateway_that_is_killed_is_replaced_behind_the_same_socket(
     gateway: Gateway,
 ) -> None:
-    async with pod(hello) as port:
+    async with listening(hello) as port:
         await gateway.serve(gateway.endpoint(port))
         assert gateway.process is not None
         gateway.process.kill()
@@ -96,7 +76,7 @@ async def test_a_gateway_that_is_killed_is_replaced_behind_the_same_socket(
 async def test_it_serves_on_without_control_and_takes_the_table_of_the_next(
     gateway: Gateway,
 ) -> None:
-    async with pod(hello) as port:
+    async with listening(hello) as port:
         await gateway.serve(gateway.endpoint(port))
         reader, writer = await gateway.connect()
         writer.write(request("/slow"))
@@ -112,7 +92,7 @@ async def test_it_serves_on_without_control_and_takes_the_table_of_the_next(
 
 
 async def test_a_cold_start_is_held_woken_probed_and_released(gateway: Gateway) -> None:
-    async with pod(hello) as free:
+    async with listening(hello) as free:
         pass
     await gateway.serve()
     held = [asyncio.ensure_future(gateway.get()) for _ in range(20)]
@@ -123,14 +103,14 @@ async def test_a_cold_start_is_held_woken_probed_and_released(gateway: Gateway) 
     )
     await gateway.control.wait_for(Ack, lambda ack: ack.version == 2)
     await asyncio.sleep(0.1)
-    async with pod(hello, free):
+    async with listening(hello, free):
         await gateway.control.wait_for(EndpointUp)
         assert all(answer.endswith(b"hello") for answer in await asyncio.gather(*held))
     assert len(gateway.control.of(Wake)) == 1
 
 
 async def test_figures_come_once_a_second_and_end_with_a_zero(gateway: Gateway) -> None:
-    async with pod(hello) as port:
+    async with listening(hello) as port:
         await gateway.serve(gateway.endpoint(port))
         for _ in range(5):
             await gateway.get()
@@ -145,7 +125,7 @@ async def test_figures_come_once_a_second_and_end_with_a_zero(gateway: Gateway) 
 
 
 async def test_sigterm_lets_requests_end_and_closes_the_rest(gateway: Gateway) -> None:
-    async with pod(hello) as port:
+    async with listening(hello) as port:
         await gateway.serve(gateway.endpoint(port))
         assert gateway.process is not None
         reader, writer = await gateway.connect()
@@ -165,7 +145,7 @@ async def test_sigterm_lets_requests_end_and_closes_the_rest(gateway: Gateway) -
 
 
 async def test_a_pod_is_told_drained_after_its_last_request(gateway: Gateway) -> None:
-    async with pod(hello) as port:
+    async with listening(hello) as port:
         await gateway.serve(gateway.endpoint(port))
         running = asyncio.ensure_future(gateway.get("/slow"))
         await gateway.control.wait_for(Wake)
@@ -198,7 +178,7 @@ async def test_a_large_upload_and_download_keep_memory_flat(gateway: Gateway) ->
             writer.write(block)
             await writer.drain()
 
-    async with pod(echo_size) as port:
+    async with listening(echo_size) as port:
         await gateway.serve(gateway.endpoint(port))
         before = gateway.rss()
         reader, writer = await gateway.connect()
@@ -225,7 +205,7 @@ async def test_a_reader_that_stops_does_not_fill_our_memory(gateway: Gateway) ->
             writer.write(b"x" * 2**18)
             await writer.drain()
 
-    async with pod(flood) as port:
+    async with listening(flood) as port:
         await gateway.serve(gateway.endpoint(port))
         before = gateway.rss()
         _, writer = await gateway.connect()
@@ -266,7 +246,7 @@ async def test_a_real_websocket_passes(gateway: Gateway) -> None:
 async def test_garbage_gets_one_line_and_everything_else_goes_on(
     gateway: Gateway, garbage: bytes
 ) -> None:
-    async with pod(hello) as port:
+    async with listening(hello) as port:
         await gateway.serve(gateway.endpoint(port))
         reader, writer = await gateway.connect()
         writer.write(garbage)

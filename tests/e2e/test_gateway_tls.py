@@ -14,6 +14,7 @@ from utsuwa.routing.messages import Ack, Certificate, Delta, HostTable, Snapshot
 from utsuwa.testing.certificates import Signed, TestAuthority
 from utsuwa.testing.gateway import one_service
 from utsuwa.testing.gateway_process import HOST, REVISION, GatewayProcess
+from utsuwa.testing.servers import listening
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -23,21 +24,17 @@ NAME = "default/hello-tls"
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Answers with the fields that it was sent."""
-    try:
-        while True:
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0] or 0)
-            await reader.readexactly(length)
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(head), head))
-    except (ConnectionError, asyncio.IncompleteReadError):
-        writer.close()
+    while True:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0] or 0)
+        await reader.readexactly(length)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(head), head))
 
 
 @pytest.fixture
 async def pod() -> AsyncIterator[int]:
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    yield server.sockets[0].getsockname()[1]
-    server.close()
+    async with listening(serve) as port:
+        yield port
 
 
 @pytest.fixture
