@@ -32,6 +32,9 @@ LOOKS: dict[str, dict[str, Any]] = {
 }
 
 
+TWO_FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
 @dataclass
 class Looking:
     """One tab, and what went wrong in it."""
@@ -50,6 +53,7 @@ class Looking:
         """The same page in another of the `LOOKS`."""
         self.page.emulate_media(color_scheme=LOOKS[look]["color_scheme"])
         self.page.set_viewport_size(LOOKS[look]["viewport"])
+        self.page.evaluate(TWO_FRAMES)  # what is drawn follows the window in the next frame
 
     def check(self, name: str = "") -> None:
         """No complaint on the browser's console, nobody else was asked, axe finds nothing serious,
