@@ -37,6 +37,7 @@ from utsuwa.model.builtin_roles import AUTHENTICATED, MASTERS
 from utsuwa.model.kinds import CONFIG_MAP, KINDS, REVISION
 from utsuwa.model.usage import PodUse
 from utsuwa.node import AdoptionReport, NodeAgent, default_node_name
+from utsuwa.node.ahead import Most
 from utsuwa.node.engine.door import Door
 from utsuwa.node.images import ImageStore
 from utsuwa.node.packages import NodeImages
@@ -126,7 +127,7 @@ class ControlPlane:
             tokens=PodTokens(self._identity.tokens(self._context.informers, ids), cluster),
             log_bounds=lambda: self._context.settings.current.observability.logs,
             births=cluster,
-            ahead=lambda: self._context.settings.current.deployment.containers_created_ahead,
+            ahead=self._ahead,
         )
         self._dataplane.link.rests = self._node
         authentication = self._identity.authentication(
@@ -206,6 +207,10 @@ class ControlPlane:
             clock=clock,
             ids=ids,
         )
+
+    def _ahead(self) -> Most:
+        now = self._context.settings.current.deployment
+        return Most(now.containers_created_ahead, now.processes_created_ahead)
 
     def __repr__(self) -> str:
         return f"<ControlPlane {self._tasks!r}>"

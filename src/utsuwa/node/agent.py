@@ -26,7 +26,7 @@ from utsuwa.model.settings.log_bounds import LogBounds
 from utsuwa.model.usage import PodUse
 from utsuwa.node.access import Access
 from utsuwa.node.adoption import Adoption, AdoptionReport, plan_adoption
-from utsuwa.node.ahead import Ahead, Births
+from utsuwa.node.ahead import Ahead, Births, Most
 from utsuwa.node.checks import NetworkChecks
 from utsuwa.node.drains import Drains
 from utsuwa.node.evicting import evict_for_ever
@@ -87,7 +87,7 @@ class NodeAgent:
         names: ServiceNames | None = None,
         log_bounds: Callable[[], LogBounds] = LogBounds,
         births: Births | None = None,
-        ahead: Callable[[], int] = lambda: 0,
+        ahead: Callable[[], Most] = Most,
     ) -> None:
         """`log_bounds`: how much of logs is kept, as it is set now; `ahead`: how many containers
         are created ahead, for Pods made by `births`."""
@@ -116,7 +116,7 @@ class NodeAgent:
             events=events,
             names=names if names is not None else ServiceNames(data_dir / "hosts"),
         )
-        self.ahead = Ahead(services, self._records, births, ids, most=ahead)
+        self.ahead = Ahead(services, self._records, births, ids, self._ports, most=ahead)
         """Who makes Pods for controllers."""
         self._volumes, self._names = services.volumes, services.names
         self._informers = informers
@@ -348,6 +348,8 @@ class NodeAgent:
         address of its own."""
         if not self._images.is_bundle(serving_image(pod)):
             return 0
+        if (chosen := self.ahead.port_of(pod["metadata"]["uid"])) is not None:
+            return chosen
         asked = host_port(pod)
         if asked and not dig(pod, "spec", "nodeName"):
             self._ports.keep(asked)

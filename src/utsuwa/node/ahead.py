@@ -1,10 +1,11 @@
 """Containers created ahead: for a Revision at zero the container of its next Pod is there already,
-set up and not started.
+set up and not started; of a bundle its process, which waits for a word to become the program.
 
 That Pod's name and uid are chosen beforehand, and given to it when it is made (:meth:`Ahead.create`
 stands between whoever makes Pods and the cluster). So the container is made for exactly what the
 Pod will ask for: hostname, environment, mounts, all is the same. And whether it still is is not
 guessed: the Pod is prepared as ever, and a container that was made for anything else is not used.
+The port of a process is chosen with the name, and handed on to the Pod's worker.
 What is left of a start that was cut short is swept like that of any Pod whose object is gone.
 """
 
@@ -12,7 +13,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from utsuwa.cluster.informer import Informers, key_of
 from utsuwa.cluster.port import Cluster, Key
@@ -34,7 +35,14 @@ from utsuwa.model.meta import (
     uid_of,
 )
 from utsuwa.node.launching import Home, NotNowError, Services, prepare
-from utsuwa.node.pods import container_port, init_containers, main_containers, serving_image
+from utsuwa.node.pods import (
+    container_port,
+    host_port,
+    init_containers,
+    main_containers,
+    serving_image,
+)
+from utsuwa.node.ports import NoPortError, Ports
 from utsuwa.node.records import Records
 from utsuwa.node.runtime import Launch, LaunchError
 
@@ -58,13 +66,23 @@ class Births(Protocol):
         ...
 
 
+class Most(NamedTuple):
+    """For how many Revisions at zero."""
+
+    containers: int = 0
+    """Of an engine."""
+    processes: int = 0
+    """Of bundles."""
+
+
 @dataclass(slots=True)
 class _Spare:
-    """A Pod that is to come. `launch`: what its container was created for, None while it is not
+    """A Pod that is to come. `port`: as that of a :class:`.Home`; `launch`: what its container was created for, None while it is not
     there; `given`: when its name was used, -1 before; `doubtful`: something has changed since."""
 
     owner: str
     pod: Document
+    port: int
     launch: Launch | None = None
     given: float = -1.0
     doubtful: bool = False
@@ -78,7 +96,8 @@ class Ahead:
     """Keeps a container ready for Revisions at zero, `most()` at a time.
 
     Mutable state: `_spares`, by uid of their ReplicaSet; `_failed`, when a ReplicaSet's could not
-    be created; `_order`, which ReplicaSets came to rest, the latest last.
+    be created; `_order`, which ReplicaSets came to rest, the latest last; `_chosen`, by uid of Pods
+    to come the ports of their processes.
     """
 
     def __init__(
@@ -87,13 +106,16 @@ class Ahead:
         records: Records,
         births: Births | None,
         ids: Ids,
+        ports: Ports,
         *,
-        most: Callable[[], int],
+        most: Callable[[], Most],
     ) -> None:
         self._services = services
         self._records = records
         self._births = births
         self._ids = ids
+        self._ports = ports
+        self._chosen: dict[str, int] = {}
         self._most = most
         self._spares: dict[str, _Spare] = {}
         self._failed: dict[str, float] = {}
@@ -146,6 +168,10 @@ class Ahead:
         spare.given = self._clock.monotonic()
         named = {**pod, "metadata": {**pod["metadata"], "name": name_of(spare.pod)}}
         return await self._births.create(named, uid=spare.uid)
+
+    def port_of(self, uid: str) -> int | None:
+        """The port for which the process of Pod `uid` waits: from now on the caller's to give back."""
+        return self._chosen.pop(uid, None)
 
     def _pod_changed(self, old: Document | None, new: Document | None) -> None:
         document = new or old
@@ -200,8 +226,16 @@ class Ahead:
                 newest[owner] = one
         resting = {uid_of(one): one for one in newest.values() if self._rests(one)}
         self._order = {uid: None for uid in self._order if uid in resting} | dict.fromkeys(resting)
-        most = max(0, self._most()) if self._births is not None else 0
-        return [resting[uid] for uid in list(self._order)[-most:]] if most else []
+        if self._births is None:
+            return []
+        latest = [resting[uid] for uid in reversed(self._order)]
+        processes = [one for one in latest if self._is_bundle(one)]
+        containers = [one for one in latest if not self._is_bundle(one)]
+        most = self._most()
+        return [*containers[: most.containers], *processes[: most.processes]]
+
+    def _is_bundle(self, replica_set: Document) -> bool:
+        return self._services.images.is_bundle(serving_image(_template(replica_set)))
 
     def _rests(self, replica_set: Document) -> bool:
         """Whether it is at zero, and requests may come for it."""
@@ -216,19 +250,24 @@ class Ahead:
             return False
         if labels_of(revision).get(labels.ROUTING_STATE) != labels.ROUTING_ACTIVE:
             return False
-        pod = {"spec": dig(replica_set, "spec", "template", "spec", default={})}
+        pod = _template(replica_set)
         alone = len(main_containers(pod)) == 1 and not init_containers(pod)
-        return alone and not self._services.images.is_bundle(serving_image(pod))
+        return alone and not (host_port(pod) and self._is_bundle(replica_set))
 
     async def _make(self, replica_set: Document) -> None:
         pod = pod_of(replica_set)
         name = f"{name_of(replica_set)}-{self._ids.suffix()}"
         pod["metadata"] = {**pod["metadata"], "name": name, "uid": self._ids.uid()}
-        spare = _Spare(uid_of(replica_set), pod)
+        try:
+            spare = _Spare(uid_of(replica_set), pod, self._port(pod))
+        except NoPortError as error:
+            self._failed[uid_of(replica_set)] = self._clock.monotonic()
+            _log.info("no container created ahead", pod=key_of(pod), reason=error)
+            return
         self._records.begin(spare.uid)
         self._spares[spare.owner] = spare
         try:
-            launch = await self._launch(spare.pod)
+            launch = await self._launch(spare)
             await self._services.runtime.ahead(launch)
         except (NotNowError, LaunchError, OSError) as error:
             self._failed[spare.owner] = self._clock.monotonic()
@@ -241,10 +280,19 @@ class Ahead:
         spare.launch = launch
         _log.info("container created ahead", pod=key_of(pod))
 
-    async def _launch(self, pod: Document) -> Launch:
+    def _port(self, pod: Document) -> int:
+        """0 for a Pod that gets an address of its own."""
+        if not self._services.images.is_bundle(serving_image(pod)):
+            return 0
+        port = self._chosen[uid_of(pod)] = self._ports.take()
+        return port
+
+    async def _launch(self, spare: _Spare) -> Launch:
+        pod = spare.pod
         (container,) = main_containers(pod)
-        scratch = self._records.scratch(uid_of(pod))
-        home = Home(pod, container_port(container), scratch, own_address=True)
+        scratch = self._records.scratch(spare.uid)
+        port = spare.port or container_port(container)
+        home = Home(pod, port, scratch, own_address=not spare.port)
         log = self._services.logs.file(pod, container["name"], 0)
         prepared = await prepare(self._services, home, container, log, _unheard)
         return prepared.launch
@@ -254,7 +302,7 @@ class Ahead:
         if spare.given >= 0 or spare.launch is None:
             return True  # whoever starts it looks himself
         try:
-            return await self._launch(spare.pod) == spare.launch
+            return await self._launch(spare) == spare.launch
         except (NotNowError, OSError):
             return False
 
@@ -268,7 +316,21 @@ class Ahead:
             # What was kept for it stays: the next start finds it by that, and removes both.
             _log.warning("container created ahead is not removed", pod=spare.uid, reason=error)
             return
-        await asyncio.to_thread(self._records.remove, spare.uid)
+        if (port := self.port_of(spare.uid)) is not None:
+            self._ports.give_back(port)
+        await asyncio.to_thread(self._remove, spare)
+
+    def _remove(self, spare: _Spare) -> None:
+        self._records.remove(spare.uid)
+        if spare.launch is not None:
+            with contextlib.suppress(OSError):  # it has said nothing, and may not have a log at all
+                spare.launch.log.unlink()
+                spare.launch.log.parent.rmdir()
+                spare.launch.log.parent.parent.rmdir()
+
+
+def _template(replica_set: Document) -> Document:
+    return {"spec": dig(replica_set, "spec", "template", "spec", default={})}
 
 
 def _unheard(_: str) -> None:

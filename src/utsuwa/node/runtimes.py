@@ -40,8 +40,9 @@ class Runtimes:
         return await engine.runtime.launch(launch)
 
     async def ahead(self, launch: Launch) -> None:
-        """As the port; what a process needs takes no time."""
+        """As the port."""
         if launch.box is None:
+            await self._processes.ahead(launch)
             return
         try:
             engine = await self._door.engine()

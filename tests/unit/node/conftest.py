@@ -19,6 +19,7 @@ from utsuwa.kit.tasks import TaskSet
 from utsuwa.model.kinds import POD
 from utsuwa.node.adoption import AdoptionReport
 from utsuwa.node.agent import NodeAgent
+from utsuwa.node.ahead import Most
 from utsuwa.node.names import ServiceNames
 from utsuwa.node.ports import Ports
 from utsuwa.testing.cluster import memory_cluster
@@ -39,7 +40,7 @@ class Node:
     events: FakeEvents = field(default_factory=FakeEvents)
     names: ServiceNames | None = None
     deaths: list[str] = field(default_factory=list)
-    most: int = 0
+    most: Most = field(default_factory=Most)
     """How many containers are created ahead."""
 
     async def start(self) -> AdoptionReport:

@@ -13,6 +13,7 @@ from utsuwa.model.children.pod import pod_of
 from utsuwa.model.images import ImageNotFoundError
 from utsuwa.model.kinds import CONFIG_MAP, REPLICA_SET, REVISION
 from utsuwa.model.meta import name_of, uid_of
+from utsuwa.node.ahead import Most
 from utsuwa.node.packages import Package
 
 pytestmark = pytest.mark.looptime
@@ -25,7 +26,7 @@ PINNED = "registry.test/shop@sha256:" + "1" * 64
 async def node(a_node: NodeMaker) -> AsyncIterator[Node]:
     """One that may create three containers ahead."""
     async with a_node() as made:
-        made.most = 3
+        made.most = Most(containers=3)
         made.images.packages[IMAGE] = Package("sha256:abc", PINNED)
         yield made
 
@@ -112,6 +113,36 @@ async def test_who_gets_none(node: Node, how: dict[str, Any]) -> None:
     assert node.runtime.prepared == {}
 
 
+async def test_the_process_of_a_bundle_waits_with_its_port(node: Node) -> None:
+    """Which is the Pod's once it comes, and otherwise anybody's again."""
+    node.most = Most(processes=1)
+    replica_set = await a_revision(node, image="app:1")
+    await a_revision(node, "other-00001")
+    await node.settle(2.0)
+    (prepared,) = node.runtime.prepared.values()
+    assert prepared.box is None
+    await node.agent.ahead.create(pod_of(replica_set))
+    await node.settle()
+    assert [instance.launch for instance in node.runtime.instances] == [prepared]
+    assert "1 of" in repr(node.agent)  # the Pod's worker has the same one, and no other
+
+
+async def test_a_process_that_is_not_needed_gives_back_its_port_and_leaves_no_log(
+    node: Node,
+) -> None:
+    node.most = Most(processes=1)
+    replica_set = await a_revision(node, image="app:1")
+    await node.settle(2.0)
+    (prepared,) = node.runtime.prepared.values()
+    prepared.log.parent.mkdir(parents=True)
+    prepared.log.touch()
+    assert "1 of" in repr(node.agent)
+    await node.cluster.delete(REPLICA_SET, Key("default", name_of(replica_set)))
+    await node.settle(2.0)
+    assert "0 of" in repr(node.agent)
+    assert not prepared.log.parent.parent.exists()
+
+
 async def test_there_are_no_more_than_may_be(node: Node) -> None:
     """Those that came to rest last; a setting of 0 removes them all."""
     sets = [await a_revision(node, f"shop-0000{number}") for number in range(5)]
@@ -124,7 +155,7 @@ async def test_there_are_no_more_than_may_be(node: Node) -> None:
     hosts = [launch.box.hostname for launch in node.runtime.prepared.values() if launch.box]
     assert len(hosts) == 3
     assert any(host.startswith("shop-00000-") for host in hosts)
-    node.most = 0
+    node.most = Most()
     node.agent.ahead.stir()
     await node.settle(2.0)
     assert node.runtime.prepared == {}

@@ -52,6 +52,8 @@ class Deployment:
     pod_is_always_schedulable: bool = False
     containers_created_ahead: int = 10
     """Our own: for how many Revisions at zero a container is created and not started."""
+    processes_created_ahead: int = 30
+    """Likewise for bundles, whose processes wait for a word."""
 
     def runtime_class(self, labels: Mapping[str, str]) -> str:
         """The runtime class for pods with `labels`: the most specific match, then the first in
@@ -89,6 +91,7 @@ class Deployment:
             runtime_classes=_runtime_classes(reader),
             pod_is_always_schedulable=reader.boolean("pod-is-always-schedulable", False),
             containers_created_ahead=reader.integer("containers-created-ahead", 10, low=0),
+            processes_created_ahead=reader.integer("processes-created-ahead", 30, low=0),
             **texts,
         )
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from utsuwa.cluster.informer import Informer
@@ -12,7 +12,7 @@ from utsuwa.kit.tasks import TaskSet
 from utsuwa.node import view
 from utsuwa.node.process_runtime import ProcessRuntime
 from utsuwa.node.procfs import POD_VARIABLE
-from utsuwa.node.runtime import Instance, Launch, Warmth
+from utsuwa.node.runtime import Instance, Launch, LaunchError, Warmth
 from utsuwa.node.spawn import layer_of, mounts_of
 from utsuwa.node.warm.entry import NotWarmError, entry_of
 from utsuwa.node.warm.line import Child
@@ -24,7 +24,8 @@ TIDY = 60.0
 
 class WarmRuntime:
     """Launches that wish for warmth are forked; all others, and those that cannot be, go to
-    `processes`."""
+    `processes`. Mutable state: `_ahead`, by uid of their Pod the children that wait for a word.
+    """
 
     def __init__(
         self, processes: ProcessRuntime, directory: Path, clock: Clock, *, quiet: float = QUIET
@@ -32,6 +33,7 @@ class WarmRuntime:
         self._processes = processes
         self._parents = Parents(processes, directory, clock, quiet=quiet)
         self._clock = clock
+        self._ahead: dict[str, _Waiting] = {}
 
     def __repr__(self) -> str:
         return f"<WarmRuntime {self._processes!r}, {self._parents!r}>"
@@ -91,22 +93,36 @@ class WarmRuntime:
         wish = launch.warmth
         if wish is None:
             return await self._processes.launch(launch)
+        if (waiting := self._ahead.pop(launch.uid, None)) is not None:
+            if waiting.launch == launch and waiting.go():
+                _tell(wish, waiting.parent)
+                return waiting.instance
+            waiting.child.drop()
         try:
             plan = _plan(launch, wish)
         except NotWarmError as error:
             wish.told = f"not from a warm parent: {error}"
             return await self._processes.launch(launch)
         try:
-            parent = self._parents.of(plan)
-            instance = await self._fork(parent, plan)
+            waiting = await self._fork(self._parents.of(plan), plan)
+            if not waiting.go():
+                raise NotWarmError("the forked process has ended")
         except NotWarmError as error:
             return await self._spawn(plan, str(error))
-        wish.forked = True
-        wish.told = f"forked from a warm parent with {parent.line.modules} modules"
-        if parent.line.skipped:
-            left = "; ".join(f"{name}, {why}" for name, why in parent.line.skipped.items())
-            wish.told += f"; not imported ahead: {left}"
-        return instance
+        _tell(wish, waiting.parent)
+        return waiting.instance
+
+    async def ahead(self, launch: Launch) -> None:
+        """As the port: the process is forked, and waits for a word."""
+        wish = launch.warmth
+        if wish is None:
+            await self._processes.ahead(launch)
+            return
+        try:
+            plan = _plan(launch, wish)
+            self._ahead[launch.uid] = await self._fork(self._parents.of(plan), plan)
+        except NotWarmError as error:
+            raise LaunchError(str(error)) from error
 
     async def _spawn(self, plan: Plan, why: str) -> Instance:
         plan.warmth.told = f"not from a warm parent: {why}"
@@ -124,7 +140,7 @@ class WarmRuntime:
         self._parents.prepare(plan)
         return instance
 
-    async def _fork(self, parent: Parent, plan: Plan) -> Instance:
+    async def _fork(self, parent: Parent, plan: Plan) -> "_Waiting":
         launch, entry = plan.launch, plan.entry
         order = {
             "env": {**launch.env, POD_VARIABLE: f"{launch.uid}/{launch.container}"},
@@ -140,17 +156,16 @@ class WarmRuntime:
         finally:
             os.close(log)
         parent.used = self._clock.monotonic()
-        return self._release(parent, launch, child)
+        return _Waiting(launch, parent, child, self._furnished(parent, launch, child))
 
-    def _release(self, parent: Parent, launch: Launch, child: Child) -> Instance:
-        """From a child that waits to a pod."""
+    def _furnished(self, parent: Parent, launch: Launch, child: Child) -> Instance:
+        """The pod that a child will be which waits."""
         try:
             if self._processes.starter.has_views(launch):
                 assert launch.tree is not None
                 layer, mounts = layer_of(launch), mounts_of(launch)
                 view.with_layer_anew(child.pid, launch.tree, layer, mounts, lambda: None)
             instance = self._processes.take(launch, child.pid)
-            child.go()
         except OSError as error:
             child.drop()
             raise NotWarmError(f"the forked process could not be prepared: {error}") from error
@@ -163,7 +178,35 @@ class WarmRuntime:
 
     async def sweep(self, uid: str) -> int:
         """As the port."""
+        if (waiting := self._ahead.pop(uid, None)) is not None:
+            waiting.child.drop()
         return await self._processes.sweep(uid)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A forked child, all of whose surroundings are made, that waits for a word."""
+
+    launch: Launch
+    parent: Parent
+    child: Child
+    instance: Instance
+
+    def go(self) -> bool:
+        """Be the pod; False if it has ended meanwhile."""
+        try:
+            self.child.go()
+        except OSError:
+            return False
+        return self.instance.alive
+
+
+def _tell(wish: Warmth, parent: Parent) -> None:
+    wish.forked = True
+    wish.told = f"forked from a warm parent with {parent.line.modules} modules"
+    if parent.line.skipped:
+        left = "; ".join(f"{name}, {why}" for name, why in parent.line.skipped.items())
+        wish.told += f"; not imported ahead: {left}"
 
 
 def _plan(launch: Launch, wish: Warmth) -> Plan:
