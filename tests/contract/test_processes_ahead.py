@@ -144,7 +144,7 @@ async def test_one_that_has_ended_meanwhile_is_not_used(
     await runtime.ahead(launch)
     (waiting,) = running()
     os.kill(waiting, 9)
-    await _until_gone()
+    os.waitid(os.P_PID, waiting, os.WEXITED | os.WNOWAIT)
     assert "an argument" in await said(runtime, launch)
 
 
