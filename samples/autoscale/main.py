@@ -19,6 +19,7 @@ import socket
 import threading
 import time
 
+ENDINGS = {signal.SIGTERM, signal.SIGINT}
 LONGEST_HEAD = 64 * 1024  # bytes of request line and headers that we are willing to read
 USAGE = "Try /?sleep=100 (milliseconds), /?prime=10000 or /?bloat=5 (megabytes).\n"
 
@@ -132,8 +133,10 @@ class Server:
         self.stopping = False
 
     def run(self) -> None:
-        signal.signal(signal.SIGTERM, self.stop)
-        signal.signal(signal.SIGINT, self.stop)
+        # A thread waits for the signals: Python runs a handler between two steps of the main thread
+        # alone, so one that comes just before `accept` would have to wait for the next connection.
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+        threading.Thread(target=self.stop, daemon=True).start()
         print(f"listening on port {self.listener.getsockname()[1]}", flush=True)
         while not self.stopping:
             try:
@@ -163,8 +166,9 @@ class Server:
             self.connections.discard(connection)
             connection.close()
 
-    def stop(self, *_: object) -> None:
+    def stop(self) -> None:
         """SIGTERM: the platform wants this pod to end. Wakes `accept`, which then fails."""
+        signal.sigwait(ENDINGS)
         self.stopping = True
         self.listener.shutdown(socket.SHUT_RDWR)
 
