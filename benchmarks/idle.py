@@ -95,8 +95,8 @@ def main() -> None:
         ready_after = up.ready_after
     print(f"{SERVICES} services: applied to all Ready  {all_ready:6.2f} s")
     print(f"{SERVICES} services at zero       PSS MiB   % of a core")
-    for name in memory:
-        print(f"  {name:<22} {memory[name]:8.1f}   {used[name]:8.2f}")
+    for name, value in memory.items():
+        print(f"  {name:<22} {value:8.1f}   {used[name]:8.2f}")
     print(f"  {'sum':<22} {sum(memory.values()):8.1f}   {sum(used.values()):8.2f}")
     print(f"utsuwa up, until ready    {ready_after:6.2f} s")
     print(f"utsuwa --help             {help_time() * 1e3:6.0f} ms")

@@ -117,7 +117,9 @@ def _is_faithful() -> bool:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.send(b"\n")
-        done = subprocess.run(command, env=env, stdin=theirs, capture_output=True, check=False)
+        done = subprocess.run(
+            command, env=env, stdin=theirs.fileno(), capture_output=True, check=False
+        )
     return sorted(done.stdout.decode().split("\0")[:-1]) == sorted(
         f"{name}={value}" for name, value in env.items()
     )
