@@ -146,14 +146,16 @@ def test_the_page_of_a_service(browser: Chromium, load: None, look: str) -> None
         tab.check(f"service-{look}")
 
 
-@pytest.mark.parametrize("window", ["5m", "1h", "1d", "1w"])
-def test_each_window_of_the_charts(browser: Chromium, load: None, window: str) -> None:
-    with browser.look() as tab:
+@pytest.mark.parametrize("look", LOOKS)
+def test_each_window_of_the_charts(browser: Chromium, load: None, look: str) -> None:
+    with browser.look(look) as tab:
         tab.goto("/services/default/shop")
-        tab.page.locator(f"[data-window='{window}']").click()
-        tab.page.locator(f"#charts[data-drawn='{window}']").wait_for()
-        assert tab.page.locator(f"[data-window='{window}']").get_attribute("aria-pressed") == "true"
-        tab.check()
+        for window in ("5m", "1h", "1d", "1w"):
+            button = tab.page.locator(f"[data-window='{window}']")
+            button.click()
+            tab.page.locator(f"#charts[data-drawn='{window}']").wait_for()
+            assert button.get_attribute("aria-pressed") == "true"
+            tab.check()
 
 
 def test_charts_go_on_by_themselves(browser: Chromium, load: None) -> None:
@@ -225,9 +227,10 @@ def _is_ready(pod: Any) -> bool:
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
-def test_which_revision_throws_the_500s(browser: Chromium, up: Up, load: None) -> None:
+@pytest.mark.parametrize("look", LOOKS)
+def test_which_revision_throws_the_500s(browser: Chromium, load: None, look: str) -> None:
     """`5xx, 1 h`: the second revision has some, the first has none."""
-    with browser.look() as tab:
+    with browser.look(look) as tab:
 
         def told() -> bool:
             page = opened(tab, "shop")
@@ -335,10 +338,11 @@ def test_control_is_started_anew_while_a_page_is_open(
         tab.check()
 
 
-def test_who_has_a_token_signs_in_with_it(browser: Chromium, up: Up) -> None:
+@pytest.mark.parametrize("look", LOOKS)
+def test_who_has_a_token_signs_in_with_it(browser: Chromium, up: Up, look: str) -> None:
     """`utsuwa token create --role view`: the console knows the same rights."""
     token = up.run("token", "create", "--role", "view").stdout.strip()
-    with browser.look(stranger=True) as tab:
+    with browser.look(look, stranger=True) as tab:
         tab.goto("/sign-in")
         tab.check()
         tab.page.get_by_label("Or a token").fill(token)
@@ -367,7 +371,9 @@ def test_what_did_the_last_cold_start_cost_and_where(browser: Chromium, up: Up) 
         for name, value in last["phases"].items():
             assert f"{name} {ms(value)}" in row.inner_text()
         assert "woken by GET / from 127.0.0.1" in page.locator("#why").inner_text()
-        tab.check()
+        for look in LOOKS:
+            tab.become(look)
+            tab.check()
 
 
 def test_an_alert_comes_by_itself_and_says_what_to_do(browser: Chromium) -> None:

@@ -66,17 +66,20 @@ def test_each_page(browser: Chromium, up: Up, name: str) -> None:
             tab.check(f"{name}-{look}" if name in PICTURES else "")
 
 
-def changed(page: Any) -> None:
+def changed(page: Any, label: str = "team") -> None:
     """A label more in the editor, and checked."""
     area = page.locator("#text")
     text = area.input_value()
-    area.fill(text.replace("metadata:\n", "metadata:\n  labels:\n    team: blue\n", 1))
+    place = "\n  labels:\n" if "\n  labels:\n" in text else "metadata:\n"
+    new = place.replace("metadata:\n", "metadata:\n  labels:\n") + f"    {label}: blue\n"
+    area.fill(text.replace(place, new, 1))
     page.keyboard.press("Control+s")
-    page.locator(".diff .plus", has_text="team: blue").wait_for()
+    page.locator(".diff .plus", has_text=f"{label}: blue").wait_for()
 
 
-def test_the_yaml_of_a_revision_is_read_and_copied(browser: Chromium, up: Up) -> None:
-    with browser.look() as tab:
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_yaml_of_a_revision_is_read_and_copied(browser: Chromium, up: Up, look: str) -> None:
+    with browser.look(look) as tab:
         page = tab.page
         page.context.grant_permissions(["clipboard-read", "clipboard-write"])
         tab.goto(HELLO)
@@ -89,19 +92,20 @@ def test_the_yaml_of_a_revision_is_read_and_copied(browser: Chromium, up: Up) ->
         tab.check()
 
 
-def test_a_folder_is_deployed(browser: Chromium, up: Up) -> None:
-    with browser.look() as tab:
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_folder_is_deployed(browser: Chromium, up: Up, look: str) -> None:
+    with browser.look(look) as tab:
         page = tab.page
         tab.goto("/services")
         page.get_by_role("link", name="Deploy").click()
-        page.get_by_label("Name", exact=True).fill("fresh")
+        page.get_by_label("Name", exact=True).fill(f"fresh-{look}")
         page.get_by_label("a source folder").check()
         assert page.get_by_label("Image", exact=True).is_hidden()
         page.get_by_label("Source folder").last.fill("/nowhere/at/all")
         page.get_by_role("button", name="Deploy").click()
         page.locator("#wrong-folder").wait_for()
         tab.check()
-        assert page.get_by_label("Name", exact=True).input_value() == "fresh"
+        assert page.get_by_label("Name", exact=True).input_value() == f"fresh-{look}"
         page.get_by_label("Source folder").last.fill(str(SAMPLES / "hello"))
         page.get_by_label("Name of the variable").fill("TARGET")
         page.get_by_label("Its value").fill("console")
@@ -109,16 +113,17 @@ def test_a_folder_is_deployed(browser: Chromium, up: Up) -> None:
         with page.expect_response(asked) as progress:
             page.get_by_role("button", name="Deploy").click()
         assert progress.value.ok
-        page.wait_for_url("**/services/default/fresh")
+        page.wait_for_url(f"**/services/default/fresh-{look}")
         page.locator("#head .good").wait_for(timeout=60_000)
         tab.check()
-    assert up.call("fresh.default.localhost")[1].startswith("Hello console!")
+    assert up.call(f"fresh-{look}.default.localhost")[1].startswith("Hello console!")
 
 
+@pytest.mark.parametrize("look", LOOKS)
 def test_another_revision_and_what_admission_says_beside_the_field(
-    browser: Chromium, up: Up
+    browser: Chromium, up: Up, look: str
 ) -> None:
-    with browser.look() as tab:
+    with browser.look(look) as tab:
         page = tab.page
         tab.goto(f"{HELLO}/deploy")
         page.get_by_label("Pods, at least").fill("5")
@@ -129,36 +134,39 @@ def test_another_revision_and_what_admission_says_beside_the_field(
         page.get_by_label("Pods, at least").fill("")
         page.get_by_label("No traffic").check()
         page.get_by_role("button", name="One more").click()
-        page.keyboard.type("MORE")
+        page.keyboard.type(f"MORE_{look}")
         page.get_by_role("button", name="Deploy").click()
         page.wait_for_url(f"**{HELLO}")
         tab.check()
     env = spec_of(up)["template"]["spec"]["containers"][0]["env"]
-    assert [(one["name"], one.get("value", "")) for one in env] == [("TARGET", "two"), ("MORE", "")]
+    found = {one["name"]: one.get("value", "") for one in env}
+    assert (found["TARGET"], found[f"MORE_{look}"]) == ("two", "")
 
 
-def test_yaml_is_checked_compared_and_applied(browser: Chromium, up: Up) -> None:
-    with browser.look() as tab:
+@pytest.mark.parametrize("look", LOOKS)
+def test_yaml_is_checked_compared_and_applied(browser: Chromium, up: Up, look: str) -> None:
+    with browser.look(look) as tab:
         page = tab.page
         tab.goto(f"{HELLO}/yaml")
-        changed(page)
+        changed(page, f"by-{look}")
         tab.check()
-        assert "team" not in str(up.get("ksvc", "hello")["metadata"].get("labels"))
+        assert f"by-{look}" not in str(up.get("ksvc", "hello")["metadata"].get("labels"))
         page.get_by_role("button", name="Apply").click()
         page.wait_for_url(f"**{HELLO}")
-    assert up.get("ksvc", "hello")["metadata"]["labels"]["team"] == "blue"
+    assert up.get("ksvc", "hello")["metadata"]["labels"][f"by-{look}"] == "blue"
 
 
+@pytest.mark.parametrize("look", LOOKS)
 def test_yaml_that_somebody_else_changed_meanwhile_is_not_written(
-    browser: Chromium, up: Up
+    browser: Chromium, up: Up, look: str
 ) -> None:
-    with browser.look() as tab:
+    with browser.look(look) as tab:
         page = tab.page
         tab.goto(f"{HELLO}/yaml")
-        up.kubectl("label", "ksvc", "hello", "shade=dark", "--overwrite")
+        up.kubectl("label", "ksvc", "hello", f"shade={look}-one", "--overwrite")
         page.get_by_role("button", name="Apply").click()
         page.get_by_text("Somebody else changed this service").wait_for()
-        page.locator(".diff .plus", has_text="shade: dark").wait_for()
+        page.locator(".diff .plus", has_text=f"shade: {look}-one").wait_for()
         tab.check()
         page.locator("#text").fill("kind: [")
         page.get_by_role("button", name="Check").click()
@@ -166,8 +174,9 @@ def test_yaml_that_somebody_else_changed_meanwhile_is_not_written(
         tab.page.on("dialog", lambda dialog: dialog.accept())
 
 
-def test_the_editor_by_the_keyboard(browser: Chromium) -> None:
-    with browser.look() as tab:
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_editor_by_the_keyboard(browser: Chromium, look: str) -> None:
+    with browser.look(look) as tab:
         page, keys = tab.page, tab.page.keyboard
         tab.goto(f"{HELLO}/yaml")
         area = page.locator("#text")
@@ -192,8 +201,10 @@ def shares(page: Any) -> list[int]:
     return [int(bar.input_value()) for bar in page.locator("input[type=range]").all()]
 
 
-def test_bars_are_drawn_by_mouse_and_keys_and_add_up(browser: Chromium, up: Up) -> None:
-    with browser.look() as tab:
+@pytest.mark.parametrize("look", LOOKS)
+def test_bars_are_drawn_by_mouse_and_keys_and_add_up(browser: Chromium, up: Up, look: str) -> None:
+    up.run("traffic", "hello", "--to", "hello-00001")
+    with browser.look(look) as tab:
         page, keys = tab.page, tab.page.keyboard
         tab.goto(f"{HELLO}/traffic")
         first = page.get_by_role("slider", name="The latest ready revision")
@@ -221,8 +232,9 @@ def test_bars_are_drawn_by_mouse_and_keys_and_add_up(browser: Chromium, up: Up) 
     assert found["hello-00001"] == 100 - drawn
 
 
-def test_tags_come_and_go(browser: Chromium, up: Up) -> None:
-    with browser.look("phone") as tab:
+@pytest.mark.parametrize("look", LOOKS)
+def test_tags_come_and_go(browser: Chromium, up: Up, look: str) -> None:
+    with browser.look(look) as tab:
         page = tab.page
         tab.goto(f"{HELLO}/traffic")
         page.get_by_label("New tag").fill("Not this")
@@ -240,9 +252,10 @@ def test_tags_come_and_go(browser: Chromium, up: Up) -> None:
     assert "old" not in [one.get("tag") for one in spec_of(up)["traffic"]]
 
 
-def test_rollback(browser: Chromium, up: Up) -> None:
+@pytest.mark.parametrize("look", LOOKS)
+def test_rollback(browser: Chromium, up: Up, look: str) -> None:
     up.run("traffic", "hello", "--to", "LATEST")
-    with browser.look() as tab:
+    with browser.look(look) as tab:
         tab.goto(f"{HELLO}/traffic")
         tab.page.get_by_role("button", name=re.compile("Roll back to hello-0000")).click()
         tab.page.get_by_text("and stays there until you say otherwise").wait_for()
@@ -252,40 +265,42 @@ def test_rollback(browser: Chromium, up: Up) -> None:
     )
 
 
-def test_logs_follow_pause_search_and_are_downloaded(browser: Chromium, up: Up) -> None:
-    with browser.look() as tab:
+@pytest.mark.parametrize("look", LOOKS)
+def test_logs_follow_pause_search_and_are_downloaded(browser: Chromium, up: Up, look: str) -> None:
+    with browser.look(look) as tab:
         page = tab.page
         tab.goto(f"{HELLO}/logs")
         lines = page.locator("#lines li")
         lines.first.wait_for()
-        assert up.call("hello.default.localhost", "/followed")[0] == 200
-        page.locator("#lines li", has_text="/followed").wait_for()
+        assert up.call("hello.default.localhost", f"/followed-{look}")[0] == 200
+        page.locator("#lines li", has_text=f"/followed-{look}").wait_for()
         page.get_by_role("button", name="Pause").click()
-        assert up.call("hello.default.localhost", "/paused")[0] == 200
+        assert up.call("hello.default.localhost", f"/paused-{look}")[0] == 200
         page.get_by_text("more lines wait").wait_for()
-        assert not page.locator("#lines li", has_text="/paused").count()
+        assert not page.locator("#lines li", has_text=f"/paused-{look}").count()
         page.get_by_role("button", name="Follow").click()
-        page.locator("#lines li", has_text="/paused").wait_for()
-        page.get_by_label("Search").fill("/FOLLOWED")
-        page.locator("#lines li", has_text="/paused").first.wait_for(state="detached")
-        page.locator("#lines li", has_text="/followed").wait_for()
+        page.locator("#lines li", has_text=f"/paused-{look}").wait_for()
+        page.get_by_label("Search").fill(f"/FOLLOWED-{look}")
+        page.locator("#lines li", has_text=f"/paused-{look}").first.wait_for(state="detached")
+        page.locator("#lines li", has_text=f"/followed-{look}").wait_for()
         assert "search=" in page.url
         tab.check()
         with page.expect_download() as download:
             page.get_by_role("button", name="Download").click()
         text = download.value.path().read_text()
-        assert "/followed" in text
-        assert "/paused" not in text
+        assert f"/followed-{look}" in text
+        assert f"/paused-{look}" not in text
         page.get_by_label("Search").fill("")
         page.get_by_label("At least").select_option("ERROR")
         page.get_by_text("Nothing yet that fits").wait_for()
         tab.check()
 
 
-def test_logs_of_a_pod_that_is_gone(browser: Chromium, up: Up) -> None:
+@pytest.mark.parametrize("look", LOOKS)
+def test_logs_of_a_pod_that_is_gone(browser: Chromium, up: Up, look: str) -> None:
     pod = up.get("pods", "-l", "serving.knative.dev/service=hello")["items"][0]["metadata"]["name"]
     up.kubectl("delete", "pod", pod)
-    with browser.look() as tab:
+    with browser.look(look) as tab:
 
         def gone() -> bool:
             tab.goto(f"{HELLO}/logs")
@@ -297,9 +312,10 @@ def test_logs_of_a_pod_that_is_gone(browser: Chromium, up: Up) -> None:
         tab.check()
 
 
-def test_the_request_log_beside_the_output(browser: Chromium, up: Up) -> None:
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_request_log_beside_the_output(browser: Chromium, up: Up, look: str) -> None:
     name = "logging.enable-request-log"
-    with browser.look() as tab:
+    with browser.look(look) as tab:
         page = tab.page
         tab.goto("/settings/config-observability")
         page.get_by_label(name, exact=True).fill("perhaps")
@@ -314,8 +330,8 @@ def test_the_request_log_beside_the_output(browser: Chromium, up: Up) -> None:
         tab.goto(f"{HELLO}/logs?kind=requests")
 
         def told() -> bool:
-            assert up.call("hello.default.localhost", "/asked")[0] == 200
-            return bool(page.locator("#lines li", has_text="/asked").count())
+            assert up.call("hello.default.localhost", f"/asked-{look}")[0] == 200
+            return bool(page.locator("#lines li", has_text=f"/asked-{look}").count())
 
         until(told, 30, "a line of the request log")
         tab.check()
@@ -325,19 +341,21 @@ def test_the_request_log_beside_the_output(browser: Chromium, up: Up) -> None:
         page.get_by_text("is back to its default").wait_for()
 
 
-def test_events_come_by_themselves(browser: Chromium, up: Up) -> None:
-    with browser.look() as tab:
+@pytest.mark.parametrize("look", LOOKS)
+def test_events_come_by_themselves(browser: Chromium, up: Up, look: str) -> None:
+    with browser.look(look) as tab:
         tab.goto("/events")
-        up.kubectl("label", "ksvc", "hello", "seen=yes", "--overwrite")
-        up.run("deploy", "hello", "--env", "SEEN=1", "--no-traffic")
+        up.kubectl("label", "ksvc", "hello", f"seen={look}", "--overwrite")
+        up.run("deploy", "hello", "--env", f"SEEN={look}", "--no-traffic")
         latest = up.get("ksvc", "hello")["status"]["latestCreatedRevisionName"]
         tab.page.locator("#event-table tr", has_text=f"Revision {latest}").first.wait_for()
         tab.check()
 
 
-def test_deletion_asks_for_the_name(browser: Chromium, up: Up) -> None:
+@pytest.mark.parametrize("look", LOOKS)
+def test_deletion_asks_for_the_name(browser: Chromium, up: Up, look: str) -> None:
     up.run("deploy", "doomed", "--source", str(SAMPLES / "hello"))
-    with browser.look() as tab:
+    with browser.look(look) as tab:
         page = tab.page
         tab.goto("/services/default/doomed")
         page.get_by_role("link", name="Delete…").click()
@@ -352,9 +370,10 @@ def test_deletion_asks_for_the_name(browser: Chromium, up: Up) -> None:
     assert up.kubectl("get", "ksvc", "doomed", check=False).returncode
 
 
-def test_a_reader_is_told_what_his_role_lacks(browser: Chromium, up: Up) -> None:
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_reader_is_told_what_his_role_lacks(browser: Chromium, up: Up, look: str) -> None:
     token = up.run("token", "create", "--role", "view").stdout.strip()
-    with browser.look(stranger=True) as tab:
+    with browser.look(look, stranger=True) as tab:
         page = tab.page
         tab.goto("/sign-in")
         page.get_by_label("Or a token").fill(token)

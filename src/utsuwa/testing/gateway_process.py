@@ -16,7 +16,10 @@ REVISION = "default/hello-00001"
 
 
 class GatewayProcess:
-    """A gateway process, its listening socket (ours, as the supervisor's) and its control."""
+    """A gateway process, its listening socket (ours, as the supervisor's) and its control.
+
+    Mutable state: `process`, the present one; `_clients`, what :meth:`connect` has opened.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.path = str(directory / "link.sock")
@@ -30,6 +33,7 @@ class GatewayProcess:
         self.tls_listener.listen(1024)
         self.tls_port: int = self.tls_listener.getsockname()[1]
         self.process: Process | None = None
+        self._clients: list[asyncio.StreamWriter] = []
 
     async def start(self) -> Process:
         """Start the process; it accepts connections once control has sent a table."""
@@ -48,7 +52,9 @@ class GatewayProcess:
         return self.process
 
     async def stop(self) -> None:
-        """Kill the process, end control."""
+        """Kill the process, end control, hang up."""
+        for client in self._clients:
+            client.transport.abort()
         if self.process is not None and self.process.returncode is None:
             self.process.kill()
             await self.process.wait()
@@ -68,8 +74,10 @@ class GatewayProcess:
         await self.control.wait_for(Ack, seconds=15)
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection to it."""
-        return await asyncio.open_connection("127.0.0.1", self.port, limit=2**20)
+        """A connection to it, closed with it at the latest."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=2**20)
+        self._clients.append(writer)
+        return reader, writer
 
     async def get(self, path: str = "/") -> bytes:
         """A whole answer, over a connection of its own."""
