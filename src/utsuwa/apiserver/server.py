@@ -175,7 +175,11 @@ class ApiServer:
         self._service_logs.close()
         self._streams.close()
         if self._runner is not None:
+            serving = self._runner.server
+            transports = [one.transport for one in serving.connections] if serving else []
             await self._runner.cleanup()
+            for transport in filter(None, transports):
+                transport.abort()  # TLS would wait for the client's farewell
             self._runner = None
         await self._tasks.close()
 
