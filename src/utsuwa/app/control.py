@@ -20,6 +20,7 @@ from typing import Any
 
 import uvloop
 
+from utsuwa.app.malformed import tell_in_a_line
 from utsuwa.app.options import USER_MISTAKE, ControlOptions
 from utsuwa.app.plane import ControlPlane
 from utsuwa.app.processes import die_with_parent, keep_large_blocks_apart
@@ -101,6 +102,7 @@ def main() -> int:
     die_with_parent(os.getppid())
     keep_large_blocks_apart()
     log.configure(options.log_level)
+    tell_in_a_line()
     try:
         # uvloop's TLS buffers are a fifth of asyncio's, and every watch has one.
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
