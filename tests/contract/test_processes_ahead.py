@@ -11,6 +11,7 @@ import pytest
 
 from utsuwa.kit.clock import SystemClock
 from utsuwa.node import procfs
+from utsuwa.node.images.bundle import base_interpreter
 from utsuwa.node.process_runtime import ProcessRuntime
 from utsuwa.node.runtime import Isolation, Launch, LaunchError
 
@@ -39,7 +40,7 @@ def plan(directory: Path, *command: str, number: int = 0, **env: str) -> Launch:
     return Launch(
         uid=UID,
         container="app",
-        command=command or (sys.executable, "-c", TELL, "an argument"),
+        command=command or (str(base_interpreter()), "-c", TELL, "an argument"),
         env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "TEXT": "a 'b\n", **env},
         directory=tree,
         log=directory / "logs" / f"{number}.log",
