@@ -85,13 +85,15 @@ def main() -> None:
         all_ready = deploy(up)
         time.sleep(5)  # what follows the last pod's end is not idle yet
         pids = up.pids()
-        before = {name: cpu(pid) for name, pid in pids.items()}
+        looked_at = {name: [pid] for name, pid in pids.items()}
+        looked_at["waiting for a word"] = waiting(pids["control"])
+        before = {name: sum(map(cpu, each)) for name, each in looked_at.items()}
         time.sleep(WATCHED)
-        used = {name: (cpu(pid) - before[name]) / WATCHED * 100 for name, pid in pids.items()}
-        memory = {name: pss(pid) for name, pid in pids.items()}
-        ahead = waiting(pids["control"])
-        memory["waiting for a word"] = sum(map(pss, ahead))
-        used["waiting for a word"] = 0.0  # they sleep
+        used = {
+            name: (sum(map(cpu, each)) - before[name]) / WATCHED * 100
+            for name, each in looked_at.items()
+        }
+        memory = {name: sum(map(pss, each)) for name, each in looked_at.items()}
         ready_after = up.ready_after
     print(f"{SERVICES} services: applied to all Ready  {all_ready:6.2f} s")
     print(f"{SERVICES} services at zero       PSS MiB   % of a core")

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from utsuwa.kit.clock import SystemClock
+from utsuwa.node import procfs
 from utsuwa.node.process_runtime import ProcessRuntime
-from utsuwa.node.runtime import Instance, Launch, Warmth
+from utsuwa.node.runtime import Instance, Launch, LaunchError, Warmth
 from utsuwa.node.warm import WarmRuntime
 
 pytestmark = pytest.mark.slow
@@ -319,3 +320,48 @@ async def test_files_are_the_pods_own(pods: Pods) -> None:
     if pods.processes.starter.has_views(launch):
         assert not before
         assert not (pods.app / "written").exists()
+
+
+async def test_a_child_that_was_forked_ahead_is_the_next_pod(pods: Pods) -> None:
+    """It says nothing before the word, and is then like any other."""
+    await pods.warmed()
+    launch = pods.launch()
+    await pods.runtime.ahead(launch)
+    waiting = set(procfs.marked(launch.uid))
+    assert launch.log.read_text() == ""
+    wanted = replace(launch, warmth=Warmth("default/app", "uid-of-revision"))
+    await pods.start(wanted)
+    told = await pods.said(wanted)
+    assert told["pid"] in waiting
+    assert (told["port"], told["warm"]) == (launch.env["PORT"], True)
+    assert warmth_of(wanted).forked
+
+
+async def test_a_child_that_was_forked_for_something_else_is_dropped(pods: Pods) -> None:
+    """Another one is forked for what is wanted now."""
+    await pods.warmed()
+    launch = pods.launch()
+    await pods.runtime.ahead(launch)
+    (waiting,) = procfs.marked(launch.uid)
+    wanted = replace(launch, env={**launch.env, "PORT": "8099"})
+    await pods.start(wanted)
+    told = await pods.said(wanted)
+    assert told["port"] == "8099"
+    assert told["pid"] != waiting
+    while waiting in procfs.marked(launch.uid):
+        await SystemClock().sleep(0.01)
+
+
+async def test_a_child_that_nobody_needs_goes_without_a_word(pods: Pods) -> None:
+    await pods.warmed()
+    launch = pods.launch()
+    await pods.runtime.ahead(launch)
+    assert procfs.marked(launch.uid)
+    await pods.runtime.sweep(launch.uid)
+    assert procfs.marked(launch.uid) == []
+    assert launch.log.read_text() == ""
+
+
+async def test_without_a_parent_nothing_is_forked_ahead(pods: Pods) -> None:
+    with pytest.raises(LaunchError):
+        await pods.runtime.ahead(pods.launch())

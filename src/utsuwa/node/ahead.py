@@ -77,8 +77,9 @@ class Most(NamedTuple):
 
 @dataclass(slots=True)
 class _Spare:
-    """A Pod that is to come. `port`: as that of a :class:`.Home`; `launch`: what its container was created for, None while it is not
-    there; `given`: when its name was used, -1 before; `doubtful`: something has changed since."""
+    """A Pod that is to come. `port`: of its process, 0 where it gets an address of its own;
+    `launch`: what its container was created for, None while it is not there; `given`: when its
+    name was used, -1 before; `doubtful`: something has changed since."""
 
     owner: str
     pod: Document
